@@ -1,0 +1,72 @@
+//! The end of a transaction. revm's mainnet handler, with one thing more before the journal is committed: accounts
+//! that the transaction destroyed become missing ones at once, and the block access list is written.
+
+use std::marker::PhantomData;
+
+use revm::context::result::{ExecutionResult, HaltReason, ResultGas};
+use revm::context::{ContextTr, JournalTr, LocalContextTr};
+use revm::context_interface::context::take_error;
+use revm::handler::{EvmTr, FrameResult, Handler, post_execution};
+use revm::inspector::{Inspector, InspectorHandler};
+use revm::interpreter::interpreter::EthInterpreter;
+use revm::state::Account;
+
+use super::{EngineContext, EngineEvm, TransactError};
+
+/// The handler.
+pub struct Settling<'a, INSP> {
+    marker: PhantomData<(&'a (), fn() -> INSP)>,
+}
+
+impl<INSP> Default for Settling<'_, INSP> {
+    fn default() -> Self {
+        Self { marker: PhantomData }
+    }
+}
+
+impl<'a, INSP> Handler for Settling<'a, INSP> {
+    type Evm = EngineEvm<'a, INSP>;
+    type Error = TransactError;
+    type HaltReason = HaltReason;
+
+    fn execution_result(
+        &mut self,
+        evm: &mut Self::Evm,
+        result: FrameResult,
+        result_gas: ResultGas,
+    ) -> Result<ExecutionResult<HaltReason>, TransactError> {
+        take_error::<TransactError, _>(evm.ctx().error())?;
+        let outcome = post_execution::output(evm.ctx(), result, result_gas);
+        settle(&mut evm.ctx);
+        evm.ctx().journal_mut().commit_tx();
+        evm.ctx().local_mut().clear();
+        evm.frame_stack().clear();
+        Ok(outcome)
+    }
+}
+
+impl<'a, INSP: Inspector<EngineContext<'a>, EthInterpreter>> InspectorHandler for Settling<'a, INSP> {
+    type IT = EthInterpreter;
+}
+
+/// Settles what the current transaction (or phase) did. Must run before the journal is committed.
+pub fn settle(ctx: &mut EngineContext<'_>) {
+    let journal = &mut ctx.journaled_state.inner;
+    if let Some(recorder) = &mut ctx.chain.access_list {
+        for (address, account) in &journal.state {
+            if account.transaction_id == journal.transaction_id {
+                recorder.list.update_account(recorder.index, *address, account);
+            }
+        }
+    }
+    for address in &journal.selfdestructed_addresses {
+        let Some(account) = journal.state.get_mut(address) else { continue };
+        if account.is_selfdestructed_locally() {
+            // `Created` makes slots read as zero without asking the state below the reset.
+            *account = Account::new_not_existing(account.transaction_id);
+            account.mark_created();
+            ctx.chain.resets.insert(*address);
+        }
+    }
+}
+

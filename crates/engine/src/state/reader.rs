@@ -1,0 +1,58 @@
+//! How an engine reads state. A read is `Ready`, or `Pending` with a ticket: a store on a disk or behind a
+//! network answers later, and a scheduler may run something else meanwhile. The serial engine waits.
+
+use alloy_primitives::{Address, B256, U256};
+use revm::state::{AccountInfo, Bytecode};
+
+use crate::error::Fault;
+
+/// A promise of an answer, valid for the reader that issued it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+/// An answer, or a ticket for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read<T> {
+    /// The value.
+    Ready(T),
+    /// Not yet: wait on the ticket, then read again.
+    Pending(Ticket),
+}
+
+/// A consistent view of the state before a block. Implementations are shared between workers.
+pub trait StateReader: Send + Sync {
+    /// The account, or `None` where none exists. `code` may be left out; [`Self::code`] then answers.
+    fn account(&self, address: Address) -> Result<Read<Option<AccountInfo>>, Fault>;
+
+    /// The value of a slot; zero where it was never set.
+    fn storage(&self, address: Address, slot: U256) -> Result<Read<U256>, Fault>;
+
+    /// Analysed code by its hash.
+    fn code(&self, hash: B256) -> Result<Read<Bytecode>, Fault>;
+
+    /// The hash of an ancestor (`BLOCKHASH`); asked only for the 256 most recent ones.
+    fn block_hash(&self, number: u64) -> Result<Read<B256>, Fault>;
+
+    /// All non-zero slots of an account: what a reset of the account clears.
+    fn slots(&self, address: Address) -> Result<Read<Vec<(U256, U256)>>, Fault>;
+
+    /// Blocks until the answer behind `ticket` is there.
+    fn wait(&self, ticket: Ticket) -> Result<(), Fault>;
+}
+
+/// The most times that one read may be asked again after its ticket was served.
+pub const MAX_WAITS_PER_READ: usize = 16;
+
+/// Reads until the answer is ready, waiting in between.
+pub fn read_now<T>(
+    reader: &dyn StateReader,
+    read: impl Fn(&dyn StateReader) -> Result<Read<T>, Fault>,
+) -> Result<T, Fault> {
+    for _ in 0..MAX_WAITS_PER_READ {
+        match read(reader)? {
+            Read::Ready(value) => return Ok(value),
+            Read::Pending(ticket) => reader.wait(ticket)?,
+        }
+    }
+    Err(Fault::StateRead(format!("still pending after {MAX_WAITS_PER_READ} waits")))
+}

@@ -1,0 +1,200 @@
+//! The step tracer: an inspector that writes one JSON object a line for every instruction, with the fields, the
+//! order and the number formats of geth's JSON logger, so that tools made for its output read ours.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use revm::bytecode::opcode::OpCode;
+use revm::context::{ContextTr, JournalTr};
+use revm::inspector::Inspector;
+use revm::interpreter::interpreter::EthInterpreter;
+use revm::interpreter::interpreter_types::{Jumps, LoopControl, MemoryTr, ReturnData};
+use revm::interpreter::{
+    CallInputs, CallOutcome, CreateInputs, CreateOutcome, InstructionResult, Interpreter, InterpreterResult,
+};
+
+use crate::evm::EngineContext;
+
+/// What a trace holds beside the always-present fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TraceFields {
+    /// The whole memory before each step.
+    pub memory: bool,
+    /// The data returned by the last call, before each step.
+    pub return_data: bool,
+    /// Leave the stack out.
+    pub no_stack: bool,
+}
+
+/// Opens the place where the trace of one transaction goes.
+pub trait TraceSink: Sync {
+    /// Called once for each transaction that runs.
+    fn open(&self, index: usize) -> std::io::Result<Box<dyn Write>>;
+    /// What to write.
+    fn fields(&self) -> TraceFields;
+}
+
+/// The step that was begun and is not written yet.
+#[derive(Default)]
+struct Step {
+    line: String,
+    gas: u64,
+    tail: String,
+    pending: bool,
+}
+
+/// The inspector.
+pub struct StepTracer {
+    out: Option<Box<dyn Write>>,
+    fields: TraceFields,
+    step: Step,
+    failed: Option<std::io::Error>,
+}
+
+impl StepTracer {
+    /// A tracer that writes nowhere until [`Self::start`].
+    pub fn new(fields: TraceFields) -> Self {
+        Self { out: None, fields, step: Step::default(), failed: None }
+    }
+
+    /// Begins the trace of a transaction.
+    pub fn start(&mut self, out: Box<dyn Write>) {
+        self.out = Some(out);
+    }
+
+    /// Ends the trace of a transaction; reports a write that failed on the way.
+    pub fn finish(&mut self) -> std::io::Result<()> {
+        if let Some(mut out) = self.out.take() {
+            out.flush()?;
+        }
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    fn write(&mut self, line: &str) {
+        let Some(out) = &mut self.out else { return };
+        if self.failed.is_none()
+            && let Err(error) = out.write_all(line.as_bytes())
+        {
+            self.failed = Some(error);
+        }
+    }
+
+    fn begin(&mut self, interpreter: &Interpreter<EthInterpreter>, depth: usize) {
+        let op = interpreter.bytecode.opcode();
+        let line = &mut self.step.line;
+        line.clear();
+        let gas = interpreter.gas.remaining();
+        // Writing to a String cannot fail.
+        let _ = write!(line, "{{\"pc\":{},\"op\":{op},\"gas\":\"{gas:#x}\"", interpreter.bytecode.pc());
+        let tail = &mut self.step.tail;
+        tail.clear();
+        if self.fields.memory && interpreter.memory.size() > 0 {
+            let memory = interpreter.memory.slice(0..interpreter.memory.size());
+            let _ = write!(tail, ",\"memory\":\"{}\"", alloy_primitives::hex::encode_prefixed(&*memory));
+        }
+        let _ = write!(tail, ",\"memSize\":{}", interpreter.memory.size());
+        if !self.fields.no_stack {
+            tail.push_str(",\"stack\":[");
+            for (index, word) in interpreter.stack.data().iter().enumerate() {
+                let comma = if index == 0 { "" } else { "," };
+                let _ = write!(tail, "{comma}\"{word:#x}\"");
+            }
+            tail.push(']');
+        }
+        let returned = interpreter.return_data.buffer();
+        if self.fields.return_data && !returned.is_empty() {
+            let _ = write!(tail, ",\"returnData\":\"{returned}\"");
+        }
+        let refund = interpreter.gas.refunded();
+        let name = OpCode::new(op)
+            .map_or_else(|| format!("opcode {op:#x} not defined"), |op| geth_name(op.as_str()).to_owned());
+        let _ = write!(tail, ",\"depth\":{depth},\"refund\":{refund},\"opName\":\"{name}\"");
+        self.step.gas = gas;
+        self.step.pending = true;
+    }
+
+    fn end(&mut self, gas_after: u64, error: Option<InstructionResult>) {
+        if !std::mem::take(&mut self.step.pending) {
+            return;
+        }
+        let cost = self.step.gas.saturating_sub(gas_after);
+        let mut line = std::mem::take(&mut self.step.line);
+        let _ = write!(line, ",\"gasCost\":\"{cost:#x}\"{}", self.step.tail);
+        if let Some(error) = error {
+            let _ = write!(line, ",\"error\":\"{}\"", error_text(error));
+        }
+        line.push_str("}\n");
+        self.write(&line);
+        self.step.line = line;
+    }
+
+    fn summary(&mut self, depth: usize, result: &InterpreterResult) {
+        if depth != 0 {
+            return;
+        }
+        let output = alloy_primitives::hex::encode(&result.output);
+        let used = result.gas.total_gas_spent();
+        let mut line = format!("{{\"output\":\"{output}\",\"gasUsed\":\"{used:#x}\"");
+        if !result.result.is_ok() {
+            let _ = write!(line, ",\"error\":\"{}\"", error_text(result.result));
+        }
+        line.push_str("}\n");
+        self.write(&line);
+    }
+}
+
+/// The few instructions that revm and geth name differently.
+fn geth_name(name: &str) -> &str {
+    match name {
+        "DIFFICULTY" => "PREVRANDAO",
+        name => name,
+    }
+}
+
+/// geth's words for the reasons why an execution ends.
+fn error_text(result: InstructionResult) -> String {
+    match result {
+        InstructionResult::Revert => "execution reverted".into(),
+        InstructionResult::OutOfGas
+        | InstructionResult::MemoryOOG
+        | InstructionResult::MemoryLimitOOG
+        | InstructionResult::PrecompileOOG
+        | InstructionResult::InvalidOperandOOG
+        | InstructionResult::ReentrancySentryOOG => "out of gas".into(),
+        InstructionResult::InvalidJump => "invalid jump destination".into(),
+        InstructionResult::StackUnderflow => "stack underflow".into(),
+        InstructionResult::StackOverflow => "stack limit reached".into(),
+        InstructionResult::OpcodeNotFound | InstructionResult::InvalidFEOpcode => "invalid opcode".into(),
+        InstructionResult::StateChangeDuringStaticCall | InstructionResult::CallNotAllowedInsideStatic => {
+            "write protection".into()
+        }
+        InstructionResult::OutOfOffset => "return data out of bounds".into(),
+        InstructionResult::CreateCollision => "contract address collision".into(),
+        InstructionResult::CreateContractSizeLimit => "max code size exceeded".into(),
+        InstructionResult::CreateContractStartingWithEF => "invalid code: must not begin with 0xef".into(),
+        InstructionResult::CallTooDeep => "max call depth exceeded".into(),
+        InstructionResult::OutOfFunds => "insufficient balance for transfer".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+impl<'a> Inspector<EngineContext<'a>, EthInterpreter> for StepTracer {
+    fn step(&mut self, interpreter: &mut Interpreter<EthInterpreter>, context: &mut EngineContext<'a>) {
+        let depth = context.journal_mut().depth();
+        self.begin(interpreter, depth);
+    }
+
+    fn step_end(&mut self, interpreter: &mut Interpreter<EthInterpreter>, _: &mut EngineContext<'a>) {
+        let result = interpreter.bytecode.action().as_ref().and_then(|action| action.instruction_result());
+        let error = result.filter(|result| !result.is_ok() && *result != InstructionResult::Revert);
+        self.end(interpreter.gas.remaining(), error);
+    }
+
+    fn call_end(&mut self, context: &mut EngineContext<'a>, _: &CallInputs, outcome: &mut CallOutcome) {
+        self.summary(context.journal_mut().depth(), &outcome.result);
+    }
+
+    fn create_end(&mut self, context: &mut EngineContext<'a>, _: &CreateInputs, outcome: &mut CreateOutcome) {
+        self.summary(context.journal_mut().depth(), &outcome.result);
+    }
+}
