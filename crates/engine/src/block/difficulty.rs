@@ -29,8 +29,8 @@ pub fn block_difficulty(
     parent: &Header,
     parent_has_ommers: bool,
 ) -> U256 {
-    let parent_difficulty = i128::try_from(u128::try_from(parent.difficulty).unwrap_or(u128::MAX >> 1))
-        .unwrap_or(i128::MAX >> 1);
+    let parent_difficulty =
+        i128::try_from(u128::try_from(parent.difficulty).unwrap_or(u128::MAX >> 1)).unwrap_or(i128::MAX >> 1);
     let elapsed = i128::from(timestamp) - i128::from(parent.timestamp);
     let step = parent_difficulty / BOUND_DIVISOR;
     let factor = if fork >= Fork::Byzantium {

@@ -104,10 +104,7 @@ pub(crate) fn account<INSP>(
     })
 }
 
-fn unpack(
-    result: ExecutionResult,
-    tx: &Transaction,
-) -> (Vec<alloy_primitives::Log>, Bytes, Option<Address>) {
+fn unpack(result: ExecutionResult, tx: &Transaction) -> (Vec<alloy_primitives::Log>, Bytes, Option<Address>) {
     match result {
         ExecutionResult::Success { logs, output: Output::Call(output), .. } => (logs, output, None),
         ExecutionResult::Success { logs, output: Output::Create(_, address), .. } => {

@@ -134,7 +134,13 @@ pub fn execute_block(
     let idle = Transaction::default();
     let cfg = environment::config(chain, fork);
     let env = environment::block_env(chain, fork, &block.header);
-    let setup = Setup { cfg, env, reader: state, record_accesses: spec.is_enabled_in(SpecId::AMSTERDAM) };
+    let setup = Setup {
+        cfg,
+        env,
+        reader: state,
+        record_accesses: spec.is_enabled_in(SpecId::AMSTERDAM),
+        net_gas_metering: fork == Fork::Constantinople,
+    };
     match options.trace {
         None => run_phases(&job, &calls, Machine::new(setup, &idle, ())),
         Some(sink) => run_phases(&job, &calls, Machine::new(setup, &idle, StepTracer::new(sink.fields()))),

@@ -8,8 +8,7 @@ use crate::error::{Code, Rejection};
 
 const DEPOSIT_REQUEST_TYPE: u8 = 0x00;
 /// keccak256 of `DepositEvent(bytes,bytes,bytes,bytes,bytes)`.
-const DEPOSIT_EVENT_TOPIC: B256 =
-    b256!("0x649bbc62d0e31342afea4e5cd82d4049e7e1ee912fc0889aa790803be39038c5");
+const DEPOSIT_EVENT_TOPIC: B256 = b256!("0x649bbc62d0e31342afea4e5cd82d4049e7e1ee912fc0889aa790803be39038c5");
 const DEPOSIT_EVENT_BYTES: usize = 576;
 /// Where each field's length stands in the event's data, and what it must be: public key, withdrawal
 /// credentials, amount, signature, index.

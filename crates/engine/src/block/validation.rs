@@ -169,7 +169,9 @@ pub fn next_excess_blob_gas(chain: &Chain, fork: Fork, parent: &Header) -> u64 {
 }
 
 fn validate_blob_fields(chain: &Chain, fork: Fork, header: &Header, parent: &Header) -> Check {
-    let (Some(params), Some(excess)) = (chain.blob_params(fork), header.excess_blob_gas) else { return Ok(()) };
+    let (Some(params), Some(excess)) = (chain.blob_params(fork), header.excess_blob_gas) else {
+        return Ok(());
+    };
     let used = header.blob_gas_used.unwrap_or_default();
     let expected = next_excess_blob_gas(chain, fork, parent);
     expect(Code::IncorrectExcessBlobGas, "excessBlobGas", expected, excess)?;
@@ -261,4 +263,3 @@ fn validate_gas_left(job: &Job<'_>, tx: &Transaction, gas: &GasCounters) -> Chec
     }
     Ok(())
 }
-

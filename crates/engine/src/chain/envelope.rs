@@ -101,9 +101,17 @@ pub(super) fn decode_typed(tx_type: u8, raw: &[u8]) -> Result<Transaction, Rejec
     tx.to = recipient(cursor)?;
     if tx.to.is_create() {
         match tx_type {
-            3 => return Err(Rejection::new(Code::Type3ContractCreation, "a blob transaction needs a recipient")),
+            3 => {
+                return Err(Rejection::new(
+                    Code::Type3ContractCreation,
+                    "a blob transaction needs a recipient",
+                ));
+            }
             4 => {
-                return Err(Rejection::new(Code::Type4ContractCreation, "a set-code transaction needs a recipient"));
+                return Err(Rejection::new(
+                    Code::Type4ContractCreation,
+                    "a set-code transaction needs a recipient",
+                ));
             }
             _ => {}
         }
@@ -118,18 +126,18 @@ pub(super) fn decode_typed(tx_type: u8, raw: &[u8]) -> Result<Transaction, Rejec
     if tx_type == 4 {
         tx.authorization_list = field(cursor, "authorizationList")?;
     }
-    tx.signature = Signature {
-        y_parity: parity(cursor)?,
-        r: field(cursor, "r")?,
-        s: field(cursor, "s")?,
-    };
+    tx.signature = Signature { y_parity: parity(cursor)?, r: field(cursor, "r")?, s: field(cursor, "s")? };
     finish(cursor, tx)
 }
 
 /// Encodes `tx`; without its signature this is what the sender signs.
 pub(super) fn encode(tx: &Transaction, signed: bool) -> Vec<u8> {
     let mut body = Vec::with_capacity(128 + tx.input.len());
-    if tx.tx_type == 0 { encode_legacy(tx, signed, &mut body) } else { encode_typed(tx, signed, &mut body) }
+    if tx.tx_type == 0 {
+        encode_legacy(tx, signed, &mut body)
+    } else {
+        encode_typed(tx, signed, &mut body)
+    }
     let mut out = Vec::with_capacity(body.len() + 10);
     if tx.tx_type != 0 {
         out.push(tx.tx_type);

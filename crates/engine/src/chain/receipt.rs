@@ -40,10 +40,8 @@ impl Receipt {
 
     fn encode_to(&self, out: &mut Vec<u8>) {
         let bloom = self.bloom();
-        let length = self.status.length()
-            + self.cumulative_gas_used.length()
-            + bloom.length()
-            + self.logs.length();
+        let length =
+            self.status.length() + self.cumulative_gas_used.length() + bloom.length() + self.logs.length();
         if self.tx_type != 0 {
             out.push(self.tx_type);
         }

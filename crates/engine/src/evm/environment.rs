@@ -14,6 +14,9 @@ pub fn config(chain: &Chain, fork: Fork) -> CfgEnv {
         cfg.set_max_blobs_per_tx(params.max_blobs_per_tx);
         cfg.blob_base_fee_update_fraction = u64::try_from(params.update_fraction).ok();
     }
+    if fork == Fork::Constantinople {
+        super::net_gas_metering::set_prices(&mut cfg);
+    }
     cfg
 }
 

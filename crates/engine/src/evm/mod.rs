@@ -9,6 +9,7 @@ pub mod collect;
 pub mod database;
 pub mod environment;
 pub mod keccak;
+pub mod net_gas_metering;
 pub mod rejection;
 pub mod settle;
 
@@ -52,15 +53,8 @@ pub struct AccessRecorder {
 }
 
 /// revm's context, with our transaction by reference and our scratch as the chain extension.
-pub type EngineContext<'a> = Context<
-    BlockEnv,
-    &'a Transaction,
-    CfgEnv,
-    StateDb<'a>,
-    Journal<StateDb<'a>>,
-    BlockScratch,
-    LocalContext,
->;
+pub type EngineContext<'a> =
+    Context<BlockEnv, &'a Transaction, CfgEnv, StateDb<'a>, Journal<StateDb<'a>>, BlockScratch, LocalContext>;
 
 /// revm's machine over that context.
 pub type EngineEvm<'a, INSP> = Evm<
@@ -89,6 +83,8 @@ pub struct Setup<'a> {
     pub reader: &'a dyn StateReader,
     /// Whether to write a block access list.
     pub record_accesses: bool,
+    /// Whether SSTORE is Constantinople's.
+    pub net_gas_metering: bool,
 }
 
 /// Running a transaction and settling it into the block, traced or not.
@@ -135,7 +131,7 @@ impl<'a> Transact<'a> for Machine<'a, StepTracer> {
 impl<'a, INSP> Machine<'a, INSP> {
     /// A machine for one block. `idle` stands in until the first transaction is set.
     pub fn new(setup: Setup<'a>, idle: &'a Transaction, inspector: INSP) -> Self {
-        let Setup { cfg, env, reader, record_accesses } = setup;
+        let Setup { cfg, env, reader, record_accesses, net_gas_metering } = setup;
         let spec = cfg.spec;
         let scratch = BlockScratch {
             keccak: KeccakMemo::take(),
@@ -155,6 +151,9 @@ impl<'a, INSP> Machine<'a, INSP> {
         };
         let mut instructions = EthInstructions::new_mainnet_with_spec(spec);
         keccak::install(&mut instructions);
+        if net_gas_metering {
+            net_gas_metering::install(&mut instructions);
+        }
         let precompiles = EthPrecompiles::new(spec);
         Self { evm: Evm::new_with_inspector(ctx, inspector, instructions, precompiles) }
     }
@@ -182,7 +181,8 @@ impl<'a, INSP> Machine<'a, INSP> {
     /// Takes the whole balance of an account.
     pub fn drain(&mut self, address: Address) -> Result<U256, Fault> {
         let mut account = self.evm.ctx.journal_mut().load_account_mut(address)?.data;
-        let balance = *revm::context_interface::journaled_state::account::JournaledAccountTr::balance(&account);
+        let balance =
+            *revm::context_interface::journaled_state::account::JournaledAccountTr::balance(&account);
         revm::context_interface::journaled_state::account::JournaledAccountTr::set_balance(
             &mut account,
             U256::ZERO,

@@ -8,9 +8,7 @@ use crate::error::{Code, EngineError, Fault, Rejection};
 /// The rejection or the fault behind an error of the interpreter.
 pub fn from_revm(error: TransactError) -> EngineError {
     match error {
-        TransactError::Transaction(invalid) => {
-            Rejection::new(code(&invalid), invalid.to_string()).into()
-        }
+        TransactError::Transaction(invalid) => Rejection::new(code(&invalid), invalid.to_string()).into(),
         TransactError::Database(fault) => fault.into(),
         other => Fault::Interpreter(other.to_string()).into(),
     }

@@ -69,4 +69,3 @@ pub fn settle(ctx: &mut EngineContext<'_>) {
         }
     }
 }
-
