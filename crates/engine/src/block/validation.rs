@@ -57,7 +57,9 @@ pub fn validate_header(
         return reject(Code::ExtraDataInvalidDao, format!("extraData: {}", header.extra_data));
     }
     if spec.is_enabled_in(SpecId::MERGE) {
-        validate_proof_of_stake(header)?;
+        validate_proof_of_stake(header, parent_fork)?;
+    } else if header.difficulty.is_zero() {
+        return reject(Code::ParisWrongPos, "difficulty 0 before the merge");
     } else {
         let has_ommers = parent.ommers_hash != EMPTY_OMMER_ROOT_HASH;
         let expected =
@@ -70,9 +72,11 @@ pub fn validate_header(
     validate_blob_fields(chain, fork, header, parent)
 }
 
-fn validate_proof_of_stake(header: &Header) -> Check {
+fn validate_proof_of_stake(header: &Header, parent_fork: Fork) -> Check {
     if !header.difficulty.is_zero() {
-        return reject(Code::DifficultyOverParis, format!("difficulty: {}", header.difficulty));
+        let merged = parent_fork >= Fork::Paris;
+        let code = if merged { Code::DifficultyOverParis } else { Code::ParisWrongPow };
+        return reject(code, format!("difficulty: {}", header.difficulty));
     }
     if header.ommers_hash != EMPTY_OMMER_ROOT_HASH {
         return reject(Code::UnclesOverParis, "a block after the merge names ommers");
@@ -122,14 +126,16 @@ pub fn next_base_fee(parent_gas_limit: u64, parent_gas_used: u64, parent_base_fe
 
 fn validate_base_fee(header: &Header, parent: &Header, parent_fork: Fork, fork: Fork) -> Check {
     let Some(base_fee) = header.base_fee_per_gas else {
-        return if fork >= Fork::London {
-            reject(Code::IncorrectBlockFormat, "baseFeePerGas is missing")
-        } else {
-            Ok(())
+        return match (fork >= Fork::London, parent_fork >= Fork::London) {
+            (false, _) => Ok(()),
+            (true, false) => {
+                reject(Code::ImpossibleLegacy, "baseFeePerGas is missing at London's first block")
+            }
+            (true, true) => reject(Code::LegacyWrongParent, "baseFeePerGas is missing"),
         };
     };
     if fork < Fork::London {
-        return reject(Code::IncorrectBlockFormat, "baseFeePerGas before London");
+        return reject(Code::LondonWrongParent, "baseFeePerGas before London");
     }
     let expected = match parent.base_fee_per_gas {
         Some(parent_base_fee) if parent_fork >= Fork::London => {
@@ -142,8 +148,12 @@ fn validate_base_fee(header: &Header, parent: &Header, parent_fork: Fork, fork: 
 
 /// Every field that a fork brought is there from that fork on, and not before.
 fn validate_optional_fields(header: &Header, spec: SpecId) -> Check {
+    match (header.withdrawals_root.is_some(), spec.is_enabled_in(SpecId::SHANGHAI)) {
+        (true, false) => return reject(Code::ImpossibleShanghai, "withdrawalsRoot before Shanghai"),
+        (false, true) => return reject(Code::ParisOverShanghai, "withdrawalsRoot is missing"),
+        _ => {}
+    }
     let fields = [
-        ("withdrawalsRoot", header.withdrawals_root.is_some(), SpecId::SHANGHAI),
         ("blobGasUsed", header.blob_gas_used.is_some(), SpecId::CANCUN),
         ("excessBlobGas", header.excess_blob_gas.is_some(), SpecId::CANCUN),
         ("parentBeaconBlockRoot", header.parent_beacon_block_root.is_some(), SpecId::CANCUN),
@@ -207,6 +217,11 @@ pub(crate) fn validate_transaction(job: &Job<'_>, tx: &Transaction, gas: &GasCou
     validate_gas_left(job, tx, gas)?;
     let Some(params) = job.chain.blob_params(job.fork) else { return Ok(()) };
     if tx.tx_type == 3 {
+        let count = tx.blob_versioned_hashes.len() as u64;
+        if count > params.max_blobs_per_tx {
+            let detail = format!("{count} blobs of {}", params.max_blobs_per_tx);
+            return reject(Code::Type3BlobCountExceeded, detail);
+        }
         let blob_gas = gas.blob + tx.blob_gas();
         if blob_gas > params.max_blob_gas_per_block() {
             let detail = format!("{blob_gas} blob gas of {}", params.max_blob_gas_per_block());
