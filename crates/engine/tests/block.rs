@@ -225,3 +225,28 @@ fn unknown_names_are_errors() {
     assert_eq!(chain.fork_at(1, 15_000, 0), Fork::Prague);
     assert_eq!(Chain::mainnet().fork_at(12_964_999, 0, 0), Fork::Berlin);
 }
+
+#[test]
+fn cancelling_stops_a_transaction_that_would_run_for_hours() {
+    // JUMPDEST; PUSH1 0; JUMP, and a contract that calls itself twice without a jump.
+    let recursion: &[u8] =
+        &[0x5f, 0x5f, 0x5f, 0x5f, 0x5f, 0x30, 0x5a, 0xf1, 0x5f, 0x5f, 0x5f, 0x5f, 0x5f, 0x30, 0x5a, 0xf1];
+    for code in [&[0x5b, 0x60, 0x00, 0x56][..], recursion] {
+        let state = state_with(&[(SENDER, u128::MAX, &[]), (CONTRACT, 0, code)]);
+        let mut endless = call(0, CONTRACT, 0);
+        endless.gas_limit = 1 << 50;
+        endless.gas_price = 0;
+        let mut stopped = block(vec![endless]);
+        stopped.header.gas_limit = 1 << 51;
+        let cancel = std::sync::atomic::AtomicBool::new(false);
+        let options = ExecuteOptions { cancel: Some(&cancel), transactions_only: true, ..Default::default() };
+        let error = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(std::time::Duration::from_millis(30));
+                cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+            });
+            execute_block(&Chain::at(Fork::Cancun), Fork::Shanghai, &stopped, &state, &options).unwrap_err()
+        });
+        assert_eq!(error, EngineError::Fault(Fault::Cancelled));
+    }
+}

@@ -71,6 +71,7 @@ pub fn import_block(
     let root_after = |changes: &ChangeSet| root_with(base, changes);
     let options = ExecuteOptions { intermediate_root: Some(&root_after), ..*options };
     let outcome = execute_block(chain, fork, block, base, &options)?;
+    validation::validate_claims(chain, block, fork)?;
     check::check_outcome(fork, header, &outcome)?;
 
     let mut next = state.clone();

@@ -43,7 +43,7 @@ pub type IntermediateRoot<'a> = &'a dyn Fn(&ChangeSet) -> B256;
 pub struct ExecuteOptions<'a> {
     /// What to do with an invalid transaction.
     pub policy: Policy,
-    /// Set from another thread to stop between transactions.
+    /// Set from another thread to stop, in the middle of a transaction too.
     pub cancel: Option<&'a AtomicBool>,
     /// Needed for receipts before Byzantium; without it they carry a zero root.
     pub intermediate_root: Option<IntermediateRoot<'a>>,
@@ -140,6 +140,7 @@ pub fn execute_block(
         reader: state,
         record_accesses: spec.is_enabled_in(SpecId::AMSTERDAM),
         net_gas_metering: fork == Fork::Constantinople,
+        cancel: options.cancel,
     };
     match options.trace {
         None => run_phases(&job, &calls, Machine::new(setup, &idle, ())),

@@ -27,7 +27,7 @@ pub fn validate_ommers(chain: &Chain, block: &Block, ancestors: &[Ancestor]) -> 
         }
         let distance = block.header.number.saturating_sub(ommer.number);
         if ommer.number >= block.header.number || distance > MAX_DISTANCE {
-            return reject(Code::UncleUnknownAncestor, format!("ommer {hash} is {distance} blocks away"));
+            return reject(Code::UncleParentIncorrect, format!("ommer {hash} is {distance} blocks away"));
         }
         if ommer.parent_hash == block.header.parent_hash {
             return reject(Code::UncleIsBrother, format!("ommer {hash} is a sibling"));

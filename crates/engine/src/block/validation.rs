@@ -57,14 +57,11 @@ pub fn validate_header(
         return reject(Code::ExtraDataInvalidDao, format!("extraData: {}", header.extra_data));
     }
     if spec.is_enabled_in(SpecId::MERGE) {
-        validate_proof_of_stake(header, parent_fork)?;
+        validate_proof_of_stake(header, parent, parent_fork)?;
     } else if header.difficulty.is_zero() {
         return reject(Code::ParisWrongPos, "difficulty 0 before the merge");
     } else {
-        let has_ommers = parent.ommers_hash != EMPTY_OMMER_ROOT_HASH;
-        let expected =
-            difficulty::block_difficulty(fork, header.number, header.timestamp, parent, has_ommers);
-        expect(Code::InvalidDifficulty, "difficulty", expected, header.difficulty)?;
+        validate_difficulty(header, parent, fork)?;
     }
     validate_gas_limit(header, parent, parent_fork, fork)?;
     validate_base_fee(header, parent, parent_fork, fork)?;
@@ -72,11 +69,19 @@ pub fn validate_header(
     validate_blob_fields(chain, fork, header, parent)
 }
 
-fn validate_proof_of_stake(header: &Header, parent_fork: Fork) -> Check {
+fn validate_difficulty(header: &Header, parent: &Header, fork: Fork) -> Check {
+    let has_ommers = parent.ommers_hash != EMPTY_OMMER_ROOT_HASH;
+    let expected = difficulty::block_difficulty(fork, header.number, header.timestamp, parent, has_ommers);
+    expect(Code::InvalidDifficulty, "difficulty", expected, header.difficulty)
+}
+
+fn validate_proof_of_stake(header: &Header, parent: &Header, parent_fork: Fork) -> Check {
     if !header.difficulty.is_zero() {
-        let merged = parent_fork >= Fork::Paris;
-        let code = if merged { Code::DifficultyOverParis } else { Code::ParisWrongPow };
-        return reject(code, format!("difficulty: {}", header.difficulty));
+        if parent_fork >= Fork::Paris {
+            return reject(Code::DifficultyOverParis, format!("difficulty: {}", header.difficulty));
+        }
+        validate_difficulty(header, parent, parent_fork)?;
+        return reject(Code::ParisWrongPow, "a block of proof of work after the merge");
     }
     if header.ommers_hash != EMPTY_OMMER_ROOT_HASH {
         return reject(Code::UnclesOverParis, "a block after the merge names ommers");
@@ -91,10 +96,6 @@ fn validate_gas_limit(header: &Header, parent: &Header, parent_fork: Fork, fork:
     if header.gas_limit > GAS_LIMIT_MAXIMUM {
         return reject(Code::GasLimitTooBig, format!("gasLimit: {}", header.gas_limit));
     }
-    if header.gas_used > header.gas_limit {
-        let detail = format!("gasUsed {} is above gasLimit {}", header.gas_used, header.gas_limit);
-        return reject(Code::GasUsedOverflow, detail);
-    }
     let first_london = fork >= Fork::London && parent_fork < Fork::London;
     let parent_limit =
         if first_london { parent.gas_limit.saturating_mul(ELASTICITY_MULTIPLIER) } else { parent.gas_limit };
@@ -102,6 +103,10 @@ fn validate_gas_limit(header: &Header, parent: &Header, parent_fork: Fork, fork:
     if header.gas_limit.abs_diff(parent_limit) >= bound || header.gas_limit < GAS_LIMIT_MINIMUM {
         let detail = format!("gasLimit: {} after a parent's {parent_limit}", header.gas_limit);
         return reject(Code::InvalidGasLimit, detail);
+    }
+    if header.gas_used > header.gas_limit {
+        let detail = format!("gasUsed {} is above gasLimit {}", header.gas_used, header.gas_limit);
+        return reject(Code::GasUsedOverflow, detail);
     }
     Ok(())
 }
@@ -179,19 +184,12 @@ pub fn next_excess_blob_gas(chain: &Chain, fork: Fork, parent: &Header) -> u64 {
 }
 
 fn validate_blob_fields(chain: &Chain, fork: Fork, header: &Header, parent: &Header) -> Check {
-    let (Some(params), Some(excess)) = (chain.blob_params(fork), header.excess_blob_gas) else {
-        return Ok(());
-    };
-    let used = header.blob_gas_used.unwrap_or_default();
+    let Some(excess) = header.excess_blob_gas else { return Ok(()) };
     let expected = next_excess_blob_gas(chain, fork, parent);
-    expect(Code::IncorrectExcessBlobGas, "excessBlobGas", expected, excess)?;
-    if used > params.max_blob_gas_per_block() {
-        return reject(Code::BlobGasUsedAboveLimit, format!("blobGasUsed: {used}"));
-    }
-    Ok(())
+    expect(Code::IncorrectExcessBlobGas, "excessBlobGas", expected, excess)
 }
 
-/// A block's body against its header, and its size.
+/// A block's shape and size, before it runs.
 pub fn validate_body(block: &Block, fork: Fork) -> Check {
     let header = &block.header;
     if let Some(size) = block.size
@@ -200,10 +198,24 @@ pub fn validate_body(block: &Block, fork: Fork) -> Check {
     {
         return reject(Code::RlpBlockLimitExceeded, format!("{size} bytes"));
     }
-    let root = transactions_root(&block.transactions);
-    expect(Code::InvalidTransactionsRoot, "transactionsRoot", root, header.transactions_root)?;
+    if fork >= Fork::Shanghai && block.withdrawals.is_none() {
+        return reject(Code::RlpStructures, "the withdrawals are missing");
+    }
     let ommers = calculate_ommers_root(&block.ommers);
-    expect(Code::InvalidUnclesHash, "ommersHash", ommers, header.ommers_hash)?;
+    expect(Code::InvalidUnclesHash, "ommersHash", ommers, header.ommers_hash)
+}
+
+/// What the header claims of the body, after the body ran: a transaction that is invalid by itself is named before
+/// a header that does not fit it.
+pub fn validate_claims(chain: &Chain, block: &Block, fork: Fork) -> Check {
+    let header = &block.header;
+    let root = transactions_root(&block.transactions);
+    expect(Code::InvalidTransactionsRoot, "transactionsRoot", header.transactions_root, root)?;
+    if let (Some(params), Some(used)) = (chain.blob_params(fork), header.blob_gas_used)
+        && used > params.max_blob_gas_per_block()
+    {
+        return reject(Code::BlobGasUsedAboveLimit, format!("blobGasUsed: {used}"));
+    }
     let withdrawals = block.withdrawals.as_deref().map(calculate_withdrawals_root);
     if withdrawals != header.withdrawals_root {
         return reject(Code::InvalidWithdrawalsRoot, "withdrawalsRoot does not match the withdrawals");

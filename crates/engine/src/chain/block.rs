@@ -52,7 +52,8 @@ impl Block {
             return Err(structure("bytes after the block"));
         }
         let cursor = &mut payload;
-        let header = Header::decode(cursor).map_err(|error| structure(format!("header: {error}")))?;
+        let header = Header::decode(cursor)
+            .map_err(|error| Rejection::new(Code::IncorrectBlockFormat, format!("header: {error}")))?;
         let envelopes = split_envelopes(next_list(cursor, "transactions")?).map_err(structure)?;
         let mut ommers_payload = next_list(cursor, "ommers")?;
         let mut ommers = Vec::new();

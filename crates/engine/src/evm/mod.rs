@@ -8,10 +8,13 @@
 pub mod collect;
 pub mod database;
 pub mod environment;
+pub mod interrupt;
 pub mod keccak;
 pub mod net_gas_metering;
 pub mod rejection;
 pub mod settle;
+
+use std::sync::atomic::AtomicBool;
 
 use alloy_eip7928::BlockAccessIndex;
 use alloy_primitives::{Address, U256, map::AddressSet};
@@ -34,7 +37,9 @@ use keccak::KeccakMemo;
 use settle::Settling;
 
 /// What a block remembers between its transactions, beside the journal.
-pub struct BlockScratch {
+pub struct BlockScratch<'a> {
+    /// Set from another thread to stop.
+    pub cancel: &'a AtomicBool,
     /// Hashes of 64-byte mapping keys.
     pub keccak: KeccakMemo,
     /// Accounts that were destroyed in this block, at least once.
@@ -53,8 +58,15 @@ pub struct AccessRecorder {
 }
 
 /// revm's context, with our transaction by reference and our scratch as the chain extension.
-pub type EngineContext<'a> =
-    Context<BlockEnv, &'a Transaction, CfgEnv, StateDb<'a>, Journal<StateDb<'a>>, BlockScratch, LocalContext>;
+pub type EngineContext<'a> = Context<
+    BlockEnv,
+    &'a Transaction,
+    CfgEnv,
+    StateDb<'a>,
+    Journal<StateDb<'a>>,
+    BlockScratch<'a>,
+    LocalContext,
+>;
 
 /// revm's machine over that context.
 pub type EngineEvm<'a, INSP> = Evm<
@@ -85,6 +97,8 @@ pub struct Setup<'a> {
     pub record_accesses: bool,
     /// Whether SSTORE is Constantinople's.
     pub net_gas_metering: bool,
+    /// Set from another thread to stop, in the middle of a transaction too.
+    pub cancel: Option<&'a AtomicBool>,
 }
 
 /// Running a transaction and settling it into the block, traced or not.
@@ -131,9 +145,10 @@ impl<'a> Transact<'a> for Machine<'a, StepTracer> {
 impl<'a, INSP> Machine<'a, INSP> {
     /// A machine for one block. `idle` stands in until the first transaction is set.
     pub fn new(setup: Setup<'a>, idle: &'a Transaction, inspector: INSP) -> Self {
-        let Setup { cfg, env, reader, record_accesses, net_gas_metering } = setup;
+        let Setup { cfg, env, reader, record_accesses, net_gas_metering, cancel } = setup;
         let spec = cfg.spec;
         let scratch = BlockScratch {
+            cancel: cancel.unwrap_or(&interrupt::NEVER),
             keccak: KeccakMemo::take(),
             resets: AddressSet::default(),
             access_list: record_accesses.then(AccessRecorder::default),
@@ -151,6 +166,7 @@ impl<'a, INSP> Machine<'a, INSP> {
         };
         let mut instructions = EthInstructions::new_mainnet_with_spec(spec);
         keccak::install(&mut instructions);
+        interrupt::install(&mut instructions);
         if net_gas_metering {
             net_gas_metering::install(&mut instructions);
         }
