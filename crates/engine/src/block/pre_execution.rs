@@ -35,7 +35,7 @@ impl SystemCalls {
             ..Default::default()
         };
         let mut calls = Self { before: Vec::new(), requests: Vec::new() };
-        if job.options.transactions_only || header.number == 0 {
+        if job.options.transactions_only {
             return calls;
         }
         if job.spec.is_enabled_in(SpecId::CANCUN)
@@ -44,7 +44,9 @@ impl SystemCalls {
             calls.before.push(call(eip4788::BEACON_ROOTS_ADDRESS, root.into()));
         }
         if job.spec.is_enabled_in(SpecId::PRAGUE) {
-            calls.before.push(call(eip2935::HISTORY_STORAGE_ADDRESS, header.parent_hash.into()));
+            if header.number > 0 {
+                calls.before.push(call(eip2935::HISTORY_STORAGE_ADDRESS, header.parent_hash.into()));
+            }
             let contracts = [
                 (eip7002::WITHDRAWAL_REQUEST_TYPE, eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS),
                 (eip7251::CONSOLIDATION_REQUEST_TYPE, eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS),
