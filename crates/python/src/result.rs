@@ -1,0 +1,217 @@
+//! `BlockResult`, `Receipt` and `Log`: what executing a block gave.
+
+use std::sync::Arc;
+
+use alloy_primitives::{B256, Bloom, Log};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use solder_engine::chain::receipt::{logs_bloom, receipts_root};
+use solder_engine::{BlockOutcome, Receipt};
+
+use crate::changes::PyChangeSet;
+use crate::convert::{bytes, maybe_hash};
+
+/// The outcome of a block: receipts, what counts, and what changed.
+#[pyclass(frozen, name = "BlockResult", module = "solder")]
+pub struct PyBlockResult {
+    receipts: Arc<Vec<Receipt>>,
+    receipts_root: B256,
+    logs_bloom: Bloom,
+    state_digest: B256,
+    requests_hash: Option<B256>,
+    block_access_list_hash: Option<B256>,
+    changes: PyChangeSet,
+    outcome: BlockOutcome,
+}
+
+impl From<BlockOutcome> for PyBlockResult {
+    /// Roots and digest are computed here, off the GIL.
+    fn from(mut outcome: BlockOutcome) -> Self {
+        let receipts = Arc::new(std::mem::take(&mut outcome.receipts));
+        let changes = PyChangeSet::new(std::mem::take(&mut outcome.changes));
+        Self {
+            receipts_root: receipts_root(&receipts),
+            logs_bloom: logs_bloom(&receipts),
+            state_digest: changes.inner.digest(),
+            requests_hash: outcome.requests_hash(),
+            block_access_list_hash: outcome.block_access_list_hash(),
+            receipts,
+            changes,
+            outcome,
+        }
+    }
+}
+
+#[pymethods]
+impl PyBlockResult {
+    #[getter]
+    fn receipts(&self) -> Vec<PyReceipt> {
+        (0..self.receipts.len()).map(|index| PyReceipt { all: self.receipts.clone(), index }).collect()
+    }
+
+    #[getter]
+    fn gas_used(&self) -> u64 {
+        self.outcome.gas_used
+    }
+
+    #[getter]
+    fn blob_gas_used(&self) -> u64 {
+        self.outcome.blob_gas_used
+    }
+
+    #[getter]
+    fn receipts_root<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        bytes(py, self.receipts_root)
+    }
+
+    #[getter]
+    fn logs_bloom<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        bytes(py, self.logs_bloom)
+    }
+
+    /// EIP-7685 requests, type byte first; None before Prague.
+    #[getter]
+    fn requests<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
+        let requests = self.outcome.requests.as_ref()?;
+        Some(requests.iter().map(|request| bytes(py, request)).collect())
+    }
+
+    #[getter]
+    fn requests_hash<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        maybe_hash(py, self.requests_hash)
+    }
+
+    #[getter]
+    fn changes(&self) -> PyChangeSet {
+        PyChangeSet { inner: self.changes.inner.clone() }
+    }
+
+    /// Transactions left out under the policy "skip": (index, official exception name, detail).
+    #[getter]
+    fn skipped(&self) -> Vec<(usize, &'static str, String)> {
+        let skipped = self.outcome.skipped.iter();
+        skipped.map(|skip| (skip.index, skip.rejection.code.name(), skip.rejection.detail.clone())).collect()
+    }
+
+    #[getter]
+    fn state_digest<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        bytes(py, self.state_digest)
+    }
+
+    #[getter]
+    fn block_access_list_hash<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        maybe_hash(py, self.block_access_list_hash)
+    }
+
+    fn __repr__(&self) -> String {
+        let (receipts, gas) = (self.receipts.len(), self.outcome.gas_used);
+        format!(
+            "<BlockResult {receipts} receipts, {gas} gas, {} accounts>",
+            self.changes.inner.accounts.len()
+        )
+    }
+}
+
+/// The receipt of one transaction.
+#[pyclass(frozen, name = "Receipt", module = "solder")]
+pub struct PyReceipt {
+    all: Arc<Vec<Receipt>>,
+    index: usize,
+}
+
+impl PyReceipt {
+    fn receipt(&self) -> &Receipt {
+        &self.all[self.index]
+    }
+}
+
+#[pymethods]
+impl PyReceipt {
+    #[getter]
+    fn r#type(&self) -> u8 {
+        self.receipt().tx_type
+    }
+
+    /// Whether execution succeeded; known before Byzantium too, where the encoding does not say it.
+    #[getter]
+    fn success(&self) -> bool {
+        self.receipt().success
+    }
+
+    /// The state root after the transaction, before Byzantium; None from then on.
+    #[getter]
+    fn state_root<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        maybe_hash(py, self.receipt().status.as_post_state())
+    }
+
+    #[getter]
+    fn gas_used(&self) -> u64 {
+        self.receipt().gas_used
+    }
+
+    #[getter]
+    fn cumulative_gas_used(&self) -> u64 {
+        self.receipt().cumulative_gas_used
+    }
+
+    #[getter]
+    fn logs(&self) -> Vec<PyLog> {
+        self.receipt().logs.iter().map(|log| PyLog { inner: log.clone() }).collect()
+    }
+
+    #[getter]
+    fn logs_bloom<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        bytes(py, self.receipt().bloom())
+    }
+
+    /// The address of the created contract, or None.
+    #[getter]
+    fn contract_address<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.receipt().contract_address.map(|address| bytes(py, address))
+    }
+
+    /// What the top call returned.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        bytes(py, &self.receipt().output)
+    }
+
+    /// The EIP-2718 encoding.
+    fn encode<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        bytes(py, self.receipt().encode())
+    }
+
+    fn __repr__(&self) -> String {
+        let word = if self.receipt().success { "success" } else { "failure" };
+        format!("<Receipt {word}, {} gas, {} logs>", self.receipt().gas_used, self.receipt().logs.len())
+    }
+}
+
+/// One log entry.
+#[pyclass(frozen, eq, name = "Log", module = "solder")]
+#[derive(PartialEq)]
+pub struct PyLog {
+    inner: Log,
+}
+
+#[pymethods]
+impl PyLog {
+    #[getter]
+    fn address<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        bytes(py, self.inner.address)
+    }
+
+    #[getter]
+    fn topics<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.inner.topics().iter().map(|topic| bytes(py, topic)).collect()
+    }
+
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        bytes(py, &self.inner.data.data)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Log {} {} topics>", self.inner.address, self.inner.topics().len())
+    }
+}

@@ -1,0 +1,110 @@
+//! Runs engine work without the GIL, on a thread that the calling thread keeps for it, so that signals are seen
+//! while it runs. Panics end here.
+//!
+//! ```text
+//! caller:  send the job -> wait 50 ms -> check signals -> wait ... -> result
+//! engine:                  job .................................. -> send the result -> next job
+//! ```
+//! On Ctrl-C the caller sets `cancel` and leaves at once; the abandoned thread ends with its job.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use solder_engine::Fault;
+
+use crate::errors::Failure;
+
+/// How often signals are checked: a Ctrl-C waits no longer than this.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+/// Stack of an engine thread, in bytes.
+const STACK_BYTES: usize = 16 << 20;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+struct EngineThread {
+    jobs: Sender<Job>,
+    /// The process that started it: a forked child has no threads but its own.
+    process: u32,
+}
+
+thread_local! {
+    static ENGINE: RefCell<Option<EngineThread>> = const { RefCell::new(None) };
+}
+
+/// Runs `job` with the GIL released. `cancel` is set when the caller does not wait any more.
+pub fn detached<T: Send + 'static>(
+    py: Python<'_>,
+    job: impl FnOnce(&AtomicBool) -> Result<T, Failure> + Send + 'static,
+) -> PyResult<T> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let (sender, results) = channel();
+    let watched = cancel.clone();
+    submit(Box::new(move || {
+        // Nobody may be waiting any more: then the result is dropped.
+        let _ = sender.send(caught(|| job(&watched)));
+    }))?;
+    let outcome = wait(py, results);
+    if outcome.is_err() {
+        cancel.store(true, Ordering::Relaxed);
+        ENGINE.take();
+    }
+    outcome?.map_err(PyErr::from)
+}
+
+/// Turns a panic into a fault of ours.
+pub fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Failure::Panic(message(&*panic))))
+}
+
+fn wait<T: Send>(py: Python<'_>, mut results: Receiver<T>) -> PyResult<T> {
+    loop {
+        // The receiver goes into the detached closure and comes back: it may be sent, not shared.
+        let received;
+        (received, results) = py.detach(move || (results.recv_timeout(SIGNAL_INTERVAL), results));
+        match received {
+            Ok(result) => return Ok(result),
+            Err(RecvTimeoutError::Timeout) => py.check_signals()?,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Failure::Fault(Fault::Interpreter("the engine's thread ended".into())).into());
+            }
+        }
+    }
+}
+
+fn submit(job: Job) -> Result<(), Failure> {
+    ENGINE.with_borrow_mut(|engine| {
+        if engine.as_ref().is_some_and(|thread| thread.process != std::process::id()) {
+            // After a fork the channel's other end does not exist: dropping it could wait for it.
+            std::mem::forget(engine.take());
+        }
+        let thread = match engine {
+            Some(thread) => thread,
+            None => engine.insert(start()?),
+        };
+        thread
+            .jobs
+            .send(job)
+            .map_err(|_| Failure::Fault(Fault::Interpreter("the engine's thread ended".into())))
+    })
+}
+
+fn start() -> Result<EngineThread, Failure> {
+    let (jobs, queue) = channel::<Job>();
+    std::thread::Builder::new()
+        .name("solder-engine".into())
+        .stack_size(STACK_BYTES)
+        .spawn(move || queue.into_iter().for_each(|job| job()))
+        .map_err(|error| Failure::Fault(Fault::Interpreter(format!("no thread: {error}"))))?;
+    Ok(EngineThread { jobs, process: std::process::id() })
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".into())
+}

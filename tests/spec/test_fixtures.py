@@ -1,0 +1,148 @@
+"""Official fixtures on the command line, whole and damaged. The suites themselves run by `make conformance`."""
+
+import json
+import random
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import solder
+
+STATE = "fixtures/state/eest_v5.4.0_state_tests.tar.xz"
+BLOCKS = "fixtures/blockchain/eest_v5.4.0_blockchain_pytests.tar.xz"
+MAX_FIXTURE_BYTES = 60_000
+MUTATIONS = 200
+
+
+def _small_fixture(archive: Path, folder: Path) -> Path:
+    """Unpack the first fixture of a handy size."""
+    if not archive.exists():
+        pytest.skip(f"no {archive}")
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if member.isfile() and member.name.endswith(".json") and 4_000 < member.size < MAX_FIXTURE_BYTES:
+                file = tar.extractfile(member)
+                assert file is not None
+                path = folder / "fixture.json"
+                path.write_bytes(file.read())
+                return path
+    raise AssertionError(f"{archive}: no small fixture")
+
+
+@pytest.fixture(scope="session")
+def state_fixture(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _small_fixture(data / STATE, tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="session")
+def block_fixture(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _small_fixture(data / BLOCKS, tmp_path_factory.mktemp("blocks"))
+
+
+def test_fixtures_json_is_an_object_per_case(state_fixture: Path, solder_command: Callable) -> None:
+    ran = solder_command("statetest", state_fixture, "--json")
+    assert ran.status == 0, ran.err
+    *cases, counts = ran.objects
+    assert counts == {"passed": len(cases), "failed": 0, "skipped": 0}
+    assert len({(case["name"], case["fork"]) for case in cases}) == len(cases) > 0
+    assert all(case.keys() == {"name", "fork", "pass", "error"} for case in cases)
+    assert len({case["name"] for case in cases}) == len(cases)
+
+
+def test_fixtures_fork_and_filter_choose(state_fixture: Path, solder_command: Callable) -> None:
+    every = solder_command("statetest", state_fixture, "--json").objects[:-1]
+    fork = every[0]["fork"]
+    chosen = solder_command("statetest", state_fixture, "--json", "--fork", fork).objects[:-1]
+    assert {case["name"] for case in chosen} == {case["name"] for case in every if case["fork"] == fork}
+    one = solder_command("statetest", state_fixture, "--json", "--filter", every[0]["name"]).objects[:-1]
+    assert every[0]["name"] in {case["name"] for case in one}
+    nothing = solder_command("statetest", state_fixture, "--filter", "no such case")
+    assert nothing.status == 2
+
+
+def test_fixtures_text_names_the_slowest(state_fixture: Path, block_fixture: Path, solder_command: Callable) -> None:
+    ran = solder_command("statetest", state_fixture)
+    assert "passed, 0 failed" in ran.out
+    assert "slowest cases:" in ran.out
+    ran = solder_command("blocktest", block_fixture)
+    assert (ran.status, "passed, 0 failed" in ran.out) == (0, True), ran.out
+
+
+def test_fixtures_python_api(state_fixture: Path) -> None:
+    suite = solder.run_statetests([state_fixture], config=solder.Config(workers=1))
+    tally = solder.Tally()
+    for case in suite:
+        assert isinstance(case, solder.CaseResult)
+        tally.add(case)
+    assert (tally.failed, tally.total) == (0, suite.cases_done)
+    assert suite.files_done == suite.files_total == 1
+    with pytest.raises(TypeError):
+        solder.run_statetests(str(state_fixture))
+
+
+def _change(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("0x") and len(value) > 2:
+        return value[:-1] + ("1" if value[-1] != "1" else "2")
+    return "0x01"
+
+
+def test_fixtures_changed_root_is_named_with_both_values(
+    state_fixture: Path, tmp_path: Path, solder_command: Callable
+) -> None:
+    for field in ("hash", "logs"):
+        document = json.loads(state_fixture.read_text())
+        case = next(iter(document.values()))
+        post = next(iter(case["post"].values()))[0]
+        post[field] = _change(post[field])
+        path = tmp_path / f"{field}.json"
+        path.write_text(json.dumps(document))
+        ran = solder_command("statetest", path, "--json", "--trace")
+        assert ran.status == 1
+        failed = [entry for entry in ran.objects[:-1] if entry["pass"] is False]
+        assert len(failed) == 1
+        assert post[field] in failed[0]["error"]
+        steps = [json.loads(line) for line in ran.err.splitlines()]
+        assert steps
+        assert "pass" in steps[-1] or "gasUsed" in steps[-1] or "stateRoot" in steps[-1]
+
+
+@pytest.mark.parametrize("kind", ["statetest", "blocktest"])
+def test_fixtures_mutated_are_reported(
+    kind: str, state_fixture: Path, block_fixture: Path, tmp_path: Path, solder_command: Callable
+) -> None:
+    source = state_fixture if kind == "statetest" else block_fixture
+    assert solder_command(kind, source).status == 0
+    draw, text = random.Random(kind), source.read_text()
+    quiet = []
+    for number in range(MUTATIONS):
+        document = json.loads(text)
+        case = document[draw.choice(list(document))]
+        container, key = draw.choice([place for place in _places(case) if "_info" not in place[2]])[:2]
+        how = draw.choice(("change", "drop", "mistype"))
+        if how == "drop" and isinstance(container, dict):
+            del container[key]
+        elif how == "mistype":
+            container[key] = draw.choice((7.5, [], {}, None, "0xzz", "0x" + "f" * 99))
+        else:
+            container[key] = _change(container[key])
+        path = tmp_path / f"{number}.json"
+        path.write_text(json.dumps(document))
+        ran = solder_command(kind, path, "--json")
+        assert ran.status in (0, 1, 2), (key, how, ran.status, ran.err)
+        assert "Traceback" not in ran.err
+        if ran.status == 0:
+            quiet.append(f"{key}: {how}")
+    # Some values have no say in a case (a comment, a default restated); most do.
+    assert len(quiet) < MUTATIONS // 3, quiet
+
+
+def _places(value: Any, path: str = "") -> list[tuple[Any, Any, str]]:
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = []
+    for key, inner in pairs:
+        here = f"{path}.{key}"
+        found += [(value, key, here), *_places(inner, here)]
+    return found

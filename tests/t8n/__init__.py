@@ -1,0 +1,1 @@
+"""Comparison of `solder t8n` with the specification's own transition tool."""

@@ -1,0 +1,57 @@
+"""`solder t8n` against the specification's tool, on a seeded sample of the official blockchain fixtures.
+
+The whole comparison takes hours, since the reference does: `python -m tests.t8n.sweep` runs as much of it as wanted.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .fixtures import cases, files
+from .inputs import FixtureChain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SEED = 20
+# Archive -> how many of its files, and how many cases of each, are drawn.
+SAMPLES = {
+    "eest_v5.4.0_blockchain_pytests": (16, 2),
+    "ethtests_2024-10_bc": (14, 1),
+}
+BLOCKS_PER_CASE = 6
+
+
+def drawn(archive: Path, file_count: int, case_count: int) -> Iterator[FixtureChain]:
+    """A sample of an archive: the same files and cases for the same seed."""
+    from .sweep import is_withdrawn
+
+    rng = random.Random(SEED)
+    contents = dict(files(archive))
+    for name in rng.sample(sorted(contents), file_count):
+        found = {case: fixture for case, fixture in cases(contents[name]).items() if not is_withdrawn(case)}
+        for case in rng.sample(sorted(found), min(case_count, len(found))):
+            found[case]["blocks"] = found[case]["blocks"][:BLOCKS_PER_CASE]
+            yield FixtureChain(case, found[case], SEED)
+
+
+@pytest.mark.parametrize("archive", SAMPLES)
+def test_reference_agrees_on_sample(data: Path, archive: str) -> None:
+    pytest.importorskip("ethereum_spec_tools", reason="ethereum-execution is not installed (requirements/oracle.txt)")
+    from .reference import Reference
+    from .sweep import Sweep
+
+    sweep = Sweep(Reference())
+    for chain in drawn(data / "fixtures" / "blockchain" / f"{archive}.tar.xz", *SAMPLES[archive]):
+        sweep.chain(chain)
+    sweep.reference.close()
+    assert sweep.found == []
+    # The comparison happened: on as many blocks as this, in several forks, with rejected transactions among them.
+    assert sweep.counts["equal"] >= 30
+    assert sweep.counts["header equal"] >= 20
+    assert len(sweep.forks) >= 3
+    assert sweep.counts["rejected transactions"] >= 1
