@@ -132,7 +132,7 @@ pub fn execute_block(
     let job = Job { chain, fork, spec, block, options };
     let calls = pre_execution::SystemCalls::new(&job);
     let idle = Transaction::default();
-    let cfg = environment::config(chain, fork);
+    let cfg = environment::config(chain, fork, &block.header);
     let env = environment::block_env(chain, fork, &block.header);
     let setup = Setup {
         cfg,

@@ -1,7 +1,7 @@
 //! Before the first transaction: the DAO fork's move of ether, then the calls by which the protocol stores the
 //! parent's beacon root (EIP-4788) and hash (EIP-2935).
 
-use alloy_eips::{eip2935, eip4788, eip7002, eip7251, eip8282};
+use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
 use alloy_primitives::{Address, Bytes, TxKind};
 use revm::primitives::hardfork::SpecId;
 
@@ -50,11 +50,8 @@ impl SystemCalls {
             let contracts = [
                 (eip7002::WITHDRAWAL_REQUEST_TYPE, eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS),
                 (eip7251::CONSOLIDATION_REQUEST_TYPE, eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS),
-                (eip8282::BUILDER_DEPOSIT_REQUEST_TYPE, eip8282::BUILDER_DEPOSIT_CONTRACT_ADDRESS),
-                (eip8282::BUILDER_EXIT_REQUEST_TYPE, eip8282::BUILDER_EXIT_CONTRACT_ADDRESS),
             ];
-            let active = if amsterdam { 4 } else { 2 };
-            for (kind, address) in &contracts[..active] {
+            for (kind, address) in &contracts {
                 calls.requests.push((*kind, call(*address, Bytes::new())));
             }
         }

@@ -5,6 +5,7 @@
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
 use alloy_consensus::proofs::{calculate_ommers_root, calculate_withdrawals_root};
 use alloy_primitives::B64;
+use revm::context_interface::cfg::gas_params::GasParams;
 use revm::primitives::eip7825::TX_GAS_LIMIT_CAP;
 use revm::primitives::hardfork::SpecId;
 
@@ -223,17 +224,17 @@ pub fn validate_claims(chain: &Chain, block: &Block, fork: Fork) -> Check {
     Ok(())
 }
 
+/// Gas that a transaction costs before its first instruction.
+pub fn intrinsic_gas(fork: Fork, tx: &Transaction) -> u64 {
+    GasParams::new_spec(fork.spec_id()).initial_tx_gas_for_tx(tx, None).initial_total_gas()
+}
+
 /// A transaction against its fork and what is left of the block.
 pub(crate) fn validate_transaction(job: &Job<'_>, tx: &Transaction, gas: &GasCounters) -> Check {
     validate_signature_rules(job, tx)?;
     validate_gas_left(job, tx, gas)?;
     let Some(params) = job.chain.blob_params(job.fork) else { return Ok(()) };
     if tx.tx_type == 3 {
-        let count = tx.blob_versioned_hashes.len() as u64;
-        if count > params.max_blobs_per_tx {
-            let detail = format!("{count} blobs of {}", params.max_blobs_per_tx);
-            return reject(Code::Type3BlobCountExceeded, detail);
-        }
         let blob_gas = gas.blob + tx.blob_gas();
         if blob_gas > params.max_blob_gas_per_block() {
             let detail = format!("{blob_gas} blob gas of {}", params.max_blob_gas_per_block());

@@ -46,6 +46,14 @@ fn parity(cursor: &mut &[u8]) -> Result<bool, Rejection> {
     }
 }
 
+/// A half of a signature: one that does not fit is no signature, rather than a broken encoding.
+fn scalar(cursor: &mut &[u8], name: &str) -> Result<U256, Rejection> {
+    U256::decode(cursor).map_err(|error| match error {
+        alloy_rlp::Error::Overflow => Rejection::new(Code::InvalidSignatureVrs, format!("{name}: overflow")),
+        error => rlp(format!("{name}: {error}")),
+    })
+}
+
 fn finish(cursor: &[u8], mut tx: Transaction) -> Result<Transaction, Rejection> {
     if !cursor.is_empty() {
         return Err(rlp("too many elements"));
@@ -67,8 +75,8 @@ pub(super) fn decode_legacy(raw: &[u8]) -> Result<Transaction, Rejection> {
         ..Default::default()
     };
     let v: U256 = field(cursor, "v")?;
-    tx.signature.r = field(cursor, "r")?;
-    tx.signature.s = field(cursor, "s")?;
+    tx.signature.r = scalar(cursor, "r")?;
+    tx.signature.s = scalar(cursor, "s")?;
     (tx.chain_id, tx.signature.y_parity) = parse_v(v)?;
     finish(cursor, tx)
 }

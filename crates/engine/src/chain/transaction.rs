@@ -12,6 +12,10 @@ use secp256k1::{Message, SECP256K1, ecdsa::RecoverableSignature, ecdsa::Recovery
 
 use crate::error::{Code, Rejection};
 
+/// The curve's order: r and s are below it.
+const SECP256K1_ORDER: U256 =
+    U256::from_limbs([0xbfd2_5e8c_d036_4141, 0xbaae_dce6_af48_a03b, u64::MAX - 1, u64::MAX]);
+
 /// Half of the curve's order: a larger `s` is invalid since Homestead (EIP-2).
 pub const SECP256K1_HALF_ORDER: U256 =
     U256::from_limbs([0xdfe9_2f46_681b_20a0, 0x5d57_6e73_57a4_501d, u64::MAX, 0x7fff_ffff_ffff_ffff]);
@@ -118,6 +122,7 @@ impl Transaction {
             Some(_) if raw.len() > MAX_TRANSACTION_BYTES => Err(rlp("transaction too long")),
             Some(first) if *first >= 0xc0 => super::envelope::decode_legacy(raw),
             Some(tx_type @ 1..=4) => super::envelope::decode_typed(*tx_type, &raw[1..]),
+            Some(0x80..) => Err(rlp("neither a list nor a type")),
             Some(other) => Err(Rejection::new(Code::TypeNotSupported, format!("type {other:#04x}"))),
         }
     }
@@ -125,13 +130,13 @@ impl Transaction {
     /// Recovers and sets [`Self::sender`] from the signature.
     pub fn recover_sender(&mut self) -> Result<(), Rejection> {
         let Signature { r, s, .. } = self.signature;
-        if r.is_zero() || s.is_zero() {
-            return Err(Rejection::new(Code::InvalidSignatureVrs, "r or s is zero"));
+        if [r, s].iter().any(|scalar| scalar.is_zero() || *scalar >= SECP256K1_ORDER) {
+            return Err(Rejection::new(Code::InvalidSignatureVrs, "r or s is zero or not below the order"));
         }
         self.sender = self
             .signature
             .recover(self.signing_hash())
-            .ok_or_else(|| Rejection::new(Code::InvalidSignatureVrs, "no key signs this"))?;
+            .ok_or_else(|| Rejection::new(Code::EcRecoveryFail, "no key signs this"))?;
         Ok(())
     }
 

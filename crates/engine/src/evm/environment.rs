@@ -7,12 +7,15 @@ use revm::primitives::hardfork::SpecId;
 
 use crate::chain::{Chain, Fork, Header};
 
-/// The configuration for `fork` on `chain`.
-pub fn config(chain: &Chain, fork: Fork) -> CfgEnv {
+/// The configuration for a block with this header, in `fork` on `chain`.
+pub fn config(chain: &Chain, fork: Fork, header: &Header) -> CfgEnv {
     let mut cfg = CfgEnv::new_with_spec(fork.spec_id()).with_chain_id(chain.id);
     if let Some(params) = chain.blob_params(fork) {
         cfg.set_max_blobs_per_tx(params.max_blobs_per_tx);
         cfg.blob_base_fee_update_fraction = u64::try_from(params.update_fraction).ok();
+    }
+    if fork == Fork::Amsterdam {
+        super::amsterdam::set_prices(&mut cfg, header.gas_limit);
     }
     if fork == Fork::Constantinople {
         super::net_gas_metering::set_prices(&mut cfg);

@@ -5,6 +5,7 @@
 //! What revm does lazily when the *next* transaction meets an account (clearing a destroyed one) is done here
 //! when a transaction ends (see `settle`), because a destroyed account must also cost what a missing one costs.
 
+pub mod amsterdam;
 pub mod collect;
 pub mod database;
 pub mod environment;
