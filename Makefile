@@ -31,7 +31,7 @@ conformance: $(VENV)/.native
 bench: bench-engine
 
 bench-engine:
-	@$(CARGO) run --release --locked --quiet -p solder-benches
+	@$(CARGO) run --release --locked --quiet -p solder-bench --bin bench-engine
 
 lint: $(VENV)/.native
 	$(CARGO) fmt --all --check
@@ -80,5 +80,5 @@ $(VENV)/.wheel: $(VENV)/.deps requirements/wheel.txt
 	@touch $@
 
 $(VENV)/.native: $(VENV)/.deps $(RUST) pyproject.toml
-	$(BIN)/maturin develop --release --locked --quiet
+	PIP_QUIET=1 $(BIN)/maturin develop --release --locked --quiet
 	@touch $@

@@ -3,11 +3,13 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import solder
+from solder import _native
 
 ROOT = Path(__file__).resolve().parent.parent
 INTERRUPT_SECONDS = 1.0
@@ -75,7 +77,37 @@ def test_engine_policy_skips_what_it_would_reject(sample_blocks: Path, sample_na
 def test_engine_unknown_policy_is_an_input_error(sample_blocks: Path, sample_names: list[str]) -> None:
     block, state = solder.load_block(sample_blocks / sample_names[0])
     with pytest.raises(solder.InputError, match="policy"):
-        solder.execute_block(block, state, policy="perhaps")
+        solder.execute_block(block, state, policy="perhaps")  # type: ignore[arg-type]
+
+
+def test_engine_panic_is_a_fault_and_the_engine_goes_on(sample_blocks: Path, sample_names: list[str]) -> None:
+    for _ in range(2):
+        with pytest.raises(solder.Fault) as caught:
+            _native.provoke_panic("index out of bounds")
+        assert (caught.value.code, caught.value.detail) == ("Fault.PANIC", "index out of bounds")
+    block, state = solder.load_block(sample_blocks / sample_names[0])
+    assert solder.execute_block(block, state).gas_used == block.header.gas_used
+
+
+def test_engine_works_in_a_forked_child(sample_blocks: Path, sample_names: list[str]) -> None:
+    program = (
+        "import os, solder\n"
+        f"block, state = solder.load_block({str(sample_blocks / sample_names[-1])!r})\n"
+        "digest = solder.execute_block(block, state).state_digest\n"
+        "child = os.fork()\n"
+        "same = solder.execute_block(block, state).state_digest == digest\n"
+        "if not child: os._exit(0 if same else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0 and same\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+def test_engine_threads_do_not_disturb_each_other(sample_blocks: Path, sample_names: list[str]) -> None:
+    loaded = [solder.load_block(sample_blocks / name) for name in sample_names]
+    wanted = [solder.execute_block(block, state).state_digest for block, state in loaded]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda pair: solder.execute_block(*pair).state_digest, loaded * 8))
+    assert found == wanted * 8
 
 
 def test_engine_gil_is_released(sample_blocks: Path, sample_names: list[str]) -> None:

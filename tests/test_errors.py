@@ -7,7 +7,7 @@ from solder.errors import Fault, InputError, RejectedInput, SolderError, Unknown
 
 
 def test_errors_catalogue_is_one_in_rust_and_python() -> None:
-    native = {kind: [] for kind in ("transaction", "block", "fault")}
+    native: dict[str, list[str]] = {kind: [] for kind in ("transaction", "block", "fault")}
     for kind, code in _native.error_codes():
         native[kind].append(code)
     assert list(errors.TRANSACTION_CODES) == native["transaction"]

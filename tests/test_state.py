@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 import solder
@@ -49,7 +51,7 @@ def test_state_gives_back_what_it_was_given() -> None:
         ({ALICE: {"colour": 1}}, "colour"),
     ],
 )
-def test_state_bad_field_is_named(accounts: dict, field: str) -> None:
+def test_state_bad_field_is_named(accounts: Any, field: str) -> None:
     with pytest.raises(solder.InputError) as caught:
         solder.State(accounts)
     assert field in (caught.value.field or "")

@@ -1,6 +1,6 @@
 """The native module (``crates/python``). Private: import from ``solder``; mypy's stubtest holds this file to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self, TypedDict, final, type_check_only
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "__version__",
     "error_codes",
     "execute_block",
+    "provoke_panic",
     "replay_block",
     "t8n",
     "versions",
@@ -52,6 +53,12 @@ class ReplayDict(TypedDict):
     error: str | None
 
 @type_check_only
+class BlobScheduleDict(TypedDict):
+    target: int
+    max: int
+    base_fee_update_fraction: int
+
+@type_check_only
 class AccountDict(TypedDict, total=False):
     nonce: int
     balance: int
@@ -60,6 +67,14 @@ class AccountDict(TypedDict, total=False):
 
 @final
 class Chain:
+    def __new__(
+        cls,
+        id: int,
+        schedule: Sequence[tuple[str, Literal["block", "timestamp", "total_difficulty"], int]],
+        *,
+        blob_schedule: dict[str, BlobScheduleDict] | None = None,
+        deposit_contract: bytes | None = None,
+    ) -> Self: ...
     @staticmethod
     def mainnet() -> Chain: ...
     @staticmethod
@@ -161,6 +176,7 @@ class Transaction:
 class Block:
     @staticmethod
     def decode_rlp(raw: bytes, chain: Chain, parent_total_difficulty: int = 0) -> Block: ...
+    def with_chain(self, chain: Chain, parent_total_difficulty: int = 0) -> Block: ...
     @property
     def header(self) -> Header: ...
     @property
@@ -315,5 +331,6 @@ class BlockLoader:
 def execute_block(block: Block, state: State, policy: Literal["reject", "skip"] = "reject") -> BlockResult: ...
 def replay_block(block: Block, state: State, repeat: int) -> ReplayDict: ...
 def t8n(alloc: bytes, env: bytes, txs: bytes, options: dict[str, Any]) -> dict[str, bytes]: ...
+def provoke_panic(text: str) -> None: ...
 def error_codes() -> list[tuple[str, str]]: ...
 def versions() -> dict[str, str]: ...

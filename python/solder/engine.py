@@ -8,6 +8,7 @@ from typing import Literal
 
 from solder import _native
 from solder._native import Block, BlockResult
+from solder.chain import Chain
 from solder.errors import RejectedInput
 from solder.state import State
 
@@ -17,12 +18,14 @@ Policy = Literal["reject", "skip"]
 """What an invalid transaction meets: the whole block is rejected (import), or it is skipped (building)."""
 
 
-def execute_block(block: Block, state: State, *, policy: Policy = "reject") -> BlockResult:
-    """Execute ``block`` on ``state``, which stays as it was.
+def execute_block(block: Block, state: State, *, policy: Policy = "reject", chain: Chain | None = None) -> BlockResult:
+    """Execute ``block`` on ``state``, which stays as it was, by the rules of ``chain`` (the block's own if None).
 
     With ``policy="skip"`` an invalid transaction is left out and listed in ``result.skipped`` with its reason.
     Raises ``RejectedInput`` for an invalid block and ``Fault`` where this machine failed.
     """
+    if chain is not None:
+        block = block.with_chain(chain)
     return _native.execute_block(block, state, policy)
 
 

@@ -4,6 +4,7 @@ Every mutation is drawn from a seed that the test's name shows, so that a failin
 """
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -85,7 +86,7 @@ def one_block(sample_blocks: Path, sample_names: list[str], tmp_path: Path) -> P
 
 
 @pytest.mark.parametrize("seed", range(MUTATIONS // BATCH))
-def test_mutations_of_a_block_are_reported(seed: int, one_block: Path, solder_command: Callable) -> None:
+def test_mutations_of_a_block_are_reported(seed: int, one_block: Path, solder_command: Callable[..., Any]) -> None:
     draw = random.Random(seed)
     for _ in range(BATCH):
         file = one_block / draw.choice(("block.json", "pre_state.json"))
@@ -122,7 +123,7 @@ HEADER_FIELDS = (
 
 @pytest.mark.parametrize("field", HEADER_FIELDS)
 def test_mutations_of_a_header_field_are_a_mismatch(
-    field: str, sample_blocks: Path, sample_names: list[str], tmp_path: Path, solder_command: Callable
+    field: str, sample_blocks: Path, sample_names: list[str], tmp_path: Path, solder_command: Callable[..., Any]
 ) -> None:
     shutil.copytree(sample_blocks, tmp_path / "blocks")
     path = tmp_path / "blocks" / sample_names[-1] / "block.json"
@@ -138,7 +139,7 @@ def test_mutations_of_a_header_field_are_a_mismatch(
 @pytest.mark.parametrize("name", ["block.json", "pre_state.json"])
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '{"a":', "\x00", "[" * 5000, '{"0x":1}'])
 def test_mutations_that_are_no_block_end_with_two(
-    name: str, text: str, one_block: Path, solder_command: Callable
+    name: str, text: str, one_block: Path, solder_command: Callable[..., Any]
 ) -> None:
     (one_block / name).write_text(text)
     ran = solder_command("replay", one_block, "--json")
@@ -147,7 +148,7 @@ def test_mutations_that_are_no_block_end_with_two(
 
 
 @pytest.mark.parametrize("name", ["codes.bin", "block_hashes.bincode"])
-def test_mutations_of_binary_files_are_told(name: str, one_block: Path, solder_command: Callable) -> None:
+def test_mutations_of_binary_files_are_told(name: str, one_block: Path, solder_command: Callable[..., Any]) -> None:
     file = one_block.parent / name
     if not file.exists():
         file = one_block / name
@@ -164,3 +165,42 @@ def test_mutations_of_binary_files_are_told(name: str, one_block: Path, solder_c
     for _ in range(10):
         file.write_bytes(_mutate_bytes(good, draw))
         _assert_told(solder_command("replay", one_block, "--json"), name)
+
+
+OVERSIZED_BYTES = 3 << 30
+
+
+def test_mutations_oversized_block_files_are_refused_unread(
+    one_block: Path, solder_command: Callable[..., Any]
+) -> None:
+    for file in (one_block / "block.json", one_block / "pre_state.json", one_block.parent / "codes.bin"):
+        good = file.read_bytes()
+        os.truncate(file, OVERSIZED_BYTES)
+        ran = solder_command("replay", one_block, "--json")
+        assert (ran.status, ran.out) == (2, "")
+        assert file.name in ran.err
+        file.write_bytes(good)
+
+
+@pytest.mark.parametrize("command", ["statetest", "blocktest"])
+def test_mutations_oversized_fixtures_are_refused_unread(
+    command: str, tmp_path: Path, solder_command: Callable[..., Any]
+) -> None:
+    path = tmp_path / "huge.json"
+    path.touch()
+    os.truncate(path, OVERSIZED_BYTES)
+    ran = solder_command(command, path, "--json")
+    assert (ran.status, ran.out) == (2, "")
+    assert "huge.json" in ran.err
+
+
+@pytest.mark.parametrize("text", ["", "not an archive", "\xfd7zXZ\x00 cut"])
+@pytest.mark.parametrize("command", ["replay", "statetest", "blocktest"])
+def test_mutations_broken_archives_are_refused(
+    command: str, text: str, tmp_path: Path, solder_command: Callable[..., Any]
+) -> None:
+    path = tmp_path / "broken.tar.xz"
+    path.write_bytes(text.encode("latin-1"))
+    ran = solder_command(command, path, "--json")
+    assert (ran.status, ran.out) == (2, ""), ran.err
+    assert "broken.tar.xz" in ran.err

@@ -3,6 +3,7 @@ import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ KEYS = {
 
 
 def test_replay_json_is_an_object_per_block(
-    sample_blocks: Path, sample_names: list[str], solder_command: Callable
+    sample_blocks: Path, sample_names: list[str], solder_command: Callable[..., Any]
 ) -> None:
     ran = solder_command("replay", sample_blocks, "--json")
     assert (ran.status, ran.err) == (0, "")
@@ -37,7 +38,9 @@ def test_replay_json_is_an_object_per_block(
         assert len(report["state_digest"]) == 66
 
 
-def test_replay_table_shows_every_check(sample_blocks: Path, sample_names: list[str], solder_command: Callable) -> None:
+def test_replay_table_shows_every_check(
+    sample_blocks: Path, sample_names: list[str], solder_command: Callable[..., Any]
+) -> None:
     ran = solder_command("replay", sample_blocks)
     assert ran.status == 0
     assert all(name in ran.out for name in sample_names)
@@ -46,7 +49,7 @@ def test_replay_table_shows_every_check(sample_blocks: Path, sample_names: list[
 
 
 def test_replay_folder_archive_and_single_block_agree(
-    sample_blocks: Path, sample_names: list[str], tmp_path: Path, solder_command: Callable
+    sample_blocks: Path, sample_names: list[str], tmp_path: Path, solder_command: Callable[..., Any]
 ) -> None:
     archive = tmp_path / "blocks.tar.xz"
     with tarfile.open(archive, "w:xz") as tar:
@@ -67,7 +70,12 @@ def test_replay_folder_archive_and_single_block_agree(
     [("gasUsed", "gas_used_ok"), ("receiptsRoot", "receipts_root_ok"), ("logsBloom", "logs_bloom_ok")],
 )
 def test_replay_changed_header_field_is_that_mismatch(
-    field: str, check: str, sample_blocks: Path, sample_names: list[str], tmp_path: Path, solder_command: Callable
+    field: str,
+    check: str,
+    sample_blocks: Path,
+    sample_names: list[str],
+    tmp_path: Path,
+    solder_command: Callable[..., Any],
 ) -> None:
     shutil.copytree(sample_blocks, tmp_path / "blocks")
     path = tmp_path / "blocks" / sample_names[-1] / "block.json"

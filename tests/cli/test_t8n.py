@@ -45,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_t8n_files_by_default_names(folder: Path, solder_command: Callable) -> None:
+def test_t8n_files_by_default_names(folder: Path, solder_command: Callable[..., Any]) -> None:
     ran = solder_command("t8n", "--state.fork", "Cancun", "--output.basedir", "out", "--output.body", "body.rlp")
     assert (ran.status, ran.out, ran.err) == (0, "", "")
     assert {path.name for path in (folder / "out").iterdir()} == {"alloc.json", "result.json", "body.rlp"}
@@ -59,7 +59,9 @@ def test_t8n_files_by_default_names(folder: Path, solder_command: Callable) -> N
     assert alloc[SENDER]["nonce"] == "0x1"
 
 
-def test_t8n_streams_equal_files(folder: Path, solder_command: Callable, solder_process: Callable) -> None:
+def test_t8n_streams_equal_files(
+    folder: Path, solder_command: Callable[..., Any], solder_process: Callable[..., Any]
+) -> None:
     assert solder_command("t8n", "--state.fork=Cancun", "-output.body=body.json").status == 0
     streams = [f"--input.{name}=stdin" for name in INPUTS]
     streams += [f"--output.{name}=stdout" for name in ("alloc", "result", "body")]
@@ -72,14 +74,14 @@ def test_t8n_streams_equal_files(folder: Path, solder_command: Callable, solder_
         assert value == json.loads((folder / f"{name}.json").read_text())
 
 
-def test_t8n_body_is_accepted_as_transactions(folder: Path, solder_command: Callable) -> None:
+def test_t8n_body_is_accepted_as_transactions(folder: Path, solder_command: Callable[..., Any]) -> None:
     first = solder_command("t8n", "--state.fork=Cancun", "--output.basedir=a", "--output.body=txs.rlp")
     second = solder_command("t8n", "--state.fork=Cancun", "--output.basedir=b", "--input.txs", folder / "a" / "txs.rlp")
     assert (first.status, second.status) == (0, 0), second.err
     assert (folder / "a" / "result.json").read_text() == (folder / "b" / "result.json").read_text()
 
 
-def test_t8n_trace_is_a_file_per_transaction(folder: Path, solder_command: Callable) -> None:
+def test_t8n_trace_is_a_file_per_transaction(folder: Path, solder_command: Callable[..., Any]) -> None:
     assert solder_command("t8n", "--state.fork=Cancun", "--output.basedir=out", "--trace").status == 0
     traces = sorted((folder / "out").glob("trace-0-0x*.jsonl"))
     assert len(traces) == 1
@@ -89,7 +91,7 @@ def test_t8n_trace_is_a_file_per_transaction(folder: Path, solder_command: Calla
 @pytest.mark.parametrize("name", ["alloc", "env", "txs"])
 @pytest.mark.parametrize("text", ["", "{", "3", '"0xzz"', '{"a": 1}', '[{"nonce": "0xzz"}]', "[[]]", "[" * 10_000])
 def test_t8n_bad_file_is_named_and_nothing_is_written(
-    name: str, text: str, folder: Path, solder_command: Callable
+    name: str, text: str, folder: Path, solder_command: Callable[..., Any]
 ) -> None:
     (folder / f"{name}.json").write_text(text)
     ran = solder_command("t8n", "--state.fork=Cancun", "--output.basedir=out")
@@ -109,7 +111,7 @@ def test_t8n_bad_file_is_named_and_nothing_is_written(
     ],
 )
 def test_t8n_bad_flag_ends_with_two(
-    arguments: tuple[str, ...], word: str, folder: Path, solder_command: Callable
+    arguments: tuple[str, ...], word: str, folder: Path, solder_command: Callable[..., Any]
 ) -> None:
     ran = solder_command("t8n", "--output.basedir", "out", *arguments)
     assert (ran.status, ran.out) == (2, "")
@@ -118,7 +120,7 @@ def test_t8n_bad_flag_ends_with_two(
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"alloc": {}}', '{"alloc": {}, "env": {}}'])
-def test_t8n_bad_standard_input_ends_with_two(text: str, folder: Path, solder_process: Callable) -> None:
+def test_t8n_bad_standard_input_ends_with_two(text: str, folder: Path, solder_process: Callable[..., Any]) -> None:
     streams = [f"--input.{name}=stdin" for name in INPUTS]
     ran = solder_process("t8n", "--state.fork=Cancun", *streams, stdin=text, cwd=folder)
     assert (ran.status, ran.out) == (2, "")

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,20 +13,20 @@ COMMANDS = ("replay", "statetest", "blocktest", "vectortest", "t8n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_usage_help_has_examples(command: str, solder_command: Callable) -> None:
+def test_usage_help_has_examples(command: str, solder_command: Callable[..., Any]) -> None:
     ran = solder_command(command, "--help")
     assert ran.status == 0
     assert "Examples:" in ran.out
     assert f"solder {command}" in ran.out
 
 
-def test_usage_help_lists_the_commands(solder_process: Callable) -> None:
+def test_usage_help_lists_the_commands(solder_process: Callable[..., Any]) -> None:
     ran = solder_process("--help")
     assert ran.status == 0
     assert all(re.search(rf"^  {name} ", ran.out, re.MULTILINE) for name in (*COMMANDS, "versions"))
 
 
-def test_usage_versions(solder_command: Callable) -> None:
+def test_usage_versions(solder_command: Callable[..., Any]) -> None:
     ran = solder_command("versions")
     assert (ran.status, ran.err) == (0, "")
     assert re.search(r"^revm +43\.", ran.out, re.MULTILINE)
@@ -51,27 +52,27 @@ def test_usage_versions(solder_command: Callable) -> None:
         ("t8n", "stray"),
     ],
 )
-def test_usage_bad_arguments_end_with_two(arguments: tuple[str, ...], solder_command: Callable) -> None:
+def test_usage_bad_arguments_end_with_two(arguments: tuple[str, ...], solder_command: Callable[..., Any]) -> None:
     ran = solder_command(*arguments)
     assert (ran.status, ran.out) == (2, "")
     assert ran.err
 
 
 @pytest.mark.parametrize("command", ["replay", "statetest", "blocktest"])
-def test_usage_absent_path_ends_with_two(command: str, tmp_path: Path, solder_command: Callable) -> None:
+def test_usage_absent_path_ends_with_two(command: str, tmp_path: Path, solder_command: Callable[..., Any]) -> None:
     ran = solder_command(command, tmp_path / "absent")
     assert (ran.status, ran.out) == (2, "")
     assert str(tmp_path / "absent") in ran.err
 
 
 @pytest.mark.parametrize("command", ["replay", "statetest", "blocktest"])
-def test_usage_empty_folder_ends_with_two(command: str, tmp_path: Path, solder_command: Callable) -> None:
+def test_usage_empty_folder_ends_with_two(command: str, tmp_path: Path, solder_command: Callable[..., Any]) -> None:
     ran = solder_command(command, tmp_path)
     assert (ran.status, ran.out) == (2, "")
 
 
 @pytest.mark.parametrize("command", ["statetest", "blocktest"])
-def test_usage_unknown_fork_ends_with_two(command: str, tmp_path: Path, solder_command: Callable) -> None:
+def test_usage_unknown_fork_ends_with_two(command: str, tmp_path: Path, solder_command: Callable[..., Any]) -> None:
     ran = solder_command(command, tmp_path, "--fork", "Moon")
     assert (ran.status, ran.out) == (2, "")
     assert "Moon" in ran.err

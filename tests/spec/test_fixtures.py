@@ -2,7 +2,11 @@
 
 import json
 import random
+import signal
+import subprocess
+import sys
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +46,7 @@ def block_fixture(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _small_fixture(data / BLOCKS, tmp_path_factory.mktemp("blocks"))
 
 
-def test_fixtures_json_is_an_object_per_case(state_fixture: Path, solder_command: Callable) -> None:
+def test_fixtures_json_is_an_object_per_case(state_fixture: Path, solder_command: Callable[..., Any]) -> None:
     ran = solder_command("statetest", state_fixture, "--json")
     assert ran.status == 0, ran.err
     *cases, counts = ran.objects
@@ -52,7 +56,7 @@ def test_fixtures_json_is_an_object_per_case(state_fixture: Path, solder_command
     assert len({case["name"] for case in cases}) == len(cases)
 
 
-def test_fixtures_fork_and_filter_choose(state_fixture: Path, solder_command: Callable) -> None:
+def test_fixtures_fork_and_filter_choose(state_fixture: Path, solder_command: Callable[..., Any]) -> None:
     every = solder_command("statetest", state_fixture, "--json").objects[:-1]
     fork = every[0]["fork"]
     chosen = solder_command("statetest", state_fixture, "--json", "--fork", fork).objects[:-1]
@@ -63,7 +67,9 @@ def test_fixtures_fork_and_filter_choose(state_fixture: Path, solder_command: Ca
     assert nothing.status == 2
 
 
-def test_fixtures_text_names_the_slowest(state_fixture: Path, block_fixture: Path, solder_command: Callable) -> None:
+def test_fixtures_text_names_the_slowest(
+    state_fixture: Path, block_fixture: Path, solder_command: Callable[..., Any]
+) -> None:
     ran = solder_command("statetest", state_fixture)
     assert "passed, 0 failed" in ran.out
     assert "slowest cases:" in ran.out
@@ -83,6 +89,21 @@ def test_fixtures_python_api(state_fixture: Path) -> None:
         solder.run_statetests(str(state_fixture))
 
 
+def test_fixtures_interrupt_stops_within_a_second(data: Path) -> None:
+    archive = data / STATE
+    if not archive.exists():
+        pytest.skip(f"no {archive}")
+    command = [sys.executable, "-m", "solder", "statetest", str(archive)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(1.5)
+        start = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 130
+        assert time.monotonic() - start < 1.0
+        assert process.stderr is not None
+        assert process.stderr.read().endswith("solder: interrupted\n")
+
+
 def _change(value: Any) -> Any:
     if isinstance(value, str) and value.startswith("0x") and len(value) > 2:
         return value[:-1] + ("1" if value[-1] != "1" else "2")
@@ -90,7 +111,7 @@ def _change(value: Any) -> Any:
 
 
 def test_fixtures_changed_root_is_named_with_both_values(
-    state_fixture: Path, tmp_path: Path, solder_command: Callable
+    state_fixture: Path, tmp_path: Path, solder_command: Callable[..., Any]
 ) -> None:
     for field in ("hash", "logs"):
         document = json.loads(state_fixture.read_text())
@@ -111,7 +132,7 @@ def test_fixtures_changed_root_is_named_with_both_values(
 
 @pytest.mark.parametrize("kind", ["statetest", "blocktest"])
 def test_fixtures_mutated_are_reported(
-    kind: str, state_fixture: Path, block_fixture: Path, tmp_path: Path, solder_command: Callable
+    kind: str, state_fixture: Path, block_fixture: Path, tmp_path: Path, solder_command: Callable[..., Any]
 ) -> None:
     source = state_fixture if kind == "statetest" else block_fixture
     assert solder_command(kind, source).status == 0

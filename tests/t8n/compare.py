@@ -26,7 +26,7 @@ REASONS = {
     "TransactionTypeError": {"TYPE_NOT_SUPPORTED", "TYPE_1_TX_PRE_FORK", "TYPE_2_TX_PRE_FORK",
                              "TYPE_3_TX_PRE_FORK", "TYPE_4_TX_PRE_FORK"},
     "TransactionTypeContractCreationError": {"TYPE_3_TX_CONTRACT_CREATION", "TYPE_4_TX_CONTRACT_CREATION"},
-    "BlobGasLimitExceededError": {"TYPE_3_TX_MAX_BLOB_GAS_ALLOWANCE_EXCEEDED"},
+    "BlobGasLimitExceededError": {"TYPE_3_TX_MAX_BLOB_GAS_ALLOWANCE_EXCEEDED", "TYPE_3_TX_BLOB_COUNT_EXCEEDED"},
     "InsufficientMaxFeePerBlobGasError": {"INSUFFICIENT_MAX_FEE_PER_BLOB_GAS"},
     "InsufficientMaxFeePerGasError": {"INSUFFICIENT_MAX_FEE_PER_GAS"},
     "InvalidBlobVersionedHashError": {"TYPE_3_TX_INVALID_BLOB_VERSIONED_HASH"},
@@ -89,9 +89,7 @@ def _result(reference: dict[str, Any], ours: dict[str, Any]) -> list[str]:
         else:
             found += _plain(f"result.{key}", reference[key], ours[key])
     if ("blockException" in reference) != ("blockException" in ours):
-        found.append(
-            f"result.blockException: {reference.get('blockException')}, {ours.get('blockException')}"
-        )
+        found.append(f"result.blockException: {reference.get('blockException')}, {ours.get('blockException')}")
     found += _rejected(reference["rejected"], ours["rejected"])
     if len(reference["receipts"]) != len(ours["receipts"]):
         found.append(f"result.receipts: {len(reference['receipts'])} of them, {len(ours['receipts'])}")
@@ -131,7 +129,7 @@ def _rejected(reference: list[dict[str, Any]], ours: list[dict[str, Any]]) -> li
 
 def reason_agrees(reference: str, ours: str) -> bool:
     """Does our official exception name say what the reference's class says?"""
-    name = ours.split(":")[0].split(" ")[0]
+    name = ours.split(":", maxsplit=1)[0].split(" ", maxsplit=1)[0]
     kind, _, official = name.partition(".")
     if kind != "TransactionException" or not official:
         return False

@@ -35,6 +35,7 @@ class TransitionInput:
     """One block as the tool's three inputs, and what the fixture says about it."""
 
     name: str
+    network: str
     fork: str
     chain_id: int
     alloc: Alloc
@@ -44,6 +45,7 @@ class TransitionInput:
     header: dict[str, str]
     expect_exception: str | None
     has_ommers: bool
+    blob_params: dict[str, str] | None = None
 
     @property
     def has_typed_json(self) -> bool:
@@ -64,14 +66,16 @@ class _Parent:
 
 
 def fork_of(network: str, number: int, timestamp: int, difficulty: int) -> str:
-    """The fork that governs a block; a transition that names a block number is left for the tools to resolve."""
-    match = re.fullmatch(r"(\w+)To(\w+?)At(Time|Diff)([0-9A-Fa-f]+)(k?)", network)
+    """The fork that governs a block of a network, by the name that the reference knows."""
+    match = re.fullmatch(r"(\w+)To(\w+?)At(Time|Diff|)([0-9A-Fa-f]+)(k?)", network)
     if match is None:
         return network
     before, after, kind, value, thousands = match.groups()
     if kind == "Diff":
         return after if difficulty == 0 else before
-    return after if timestamp >= int(value) * (1000 if thousands else 1) else before
+    position = timestamp if kind == "Time" else number
+    fork = after if position >= int(value) * (1000 if thousands else 1) else before
+    return "DaoFork" if fork == "Dao" else fork
 
 
 @dataclass
@@ -109,19 +113,21 @@ class FixtureChain:
         rng = random.Random(f"{self.seed}/{self.name}/{index}")
         config = self.fixture.get("config", {})
         env = _env(header, parent, rng)
-        env["ommers"] = _ommers(header, items[2])
+        if header["difficulty"] != "0x0":
+            env["ommers"] = _ommers(header, items[2])
         if withdrawals is not None:
             if not isinstance(withdrawals, list) or not all(_is_withdrawal(item) for item in withdrawals):
                 return None
             env["withdrawals"] = [_withdrawal(item) for item in withdrawals]
+        position = (int(header[name], 16) for name in ("number", "timestamp", "difficulty"))
+        fork = fork_of(self.fixture["network"], *position)
+        # The reference knows the later blob-parameter forks as Osaka with other parameters.
+        blob_params = config.get("blobSchedule", {}).get(fork) if fork in {"BPO3", "BPO4", "BPO5"} else None
         return TransitionInput(
             name=f"{self.name}#{index}",
-            fork=fork_of(
-                self.fixture["network"],
-                int(header["number"], 16),
-                int(header["timestamp"], 16),
-                int(header["difficulty"], 16),
-            ),
+            network=self.fixture["network"],
+            fork="Osaka" if blob_params else fork,
+            blob_params=blob_params,
             chain_id=int(config.get("chainid", "0x1"), 16),
             alloc=parent.alloc,
             env=env,

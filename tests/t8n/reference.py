@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ethereum_spec_tools.evm_tools import create_parser
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .inputs import TransitionInput
 
 
-class Unavailable(Exception):  # noqa: N818 - it says that there is nothing to compare with, not that a thing failed
+class Unavailable(Exception):
     """The reference cannot run this input."""
 
 
@@ -39,22 +40,34 @@ class Reference:
 
     def run(self, given: TransitionInput, reward: int | None = None) -> dict[str, Any]:
         """The object `{"result", "alloc", "body"}`."""
+        flags = [] if reward is None else [f"--state.reward={reward}"]
+        return self._run(given, flags)
+
+    def traces(self, given: TransitionInput) -> list[list[dict[str, Any]]]:
+        """The lines of each transaction's EIP-3155 trace."""
+        self._run(given, ["--trace"])
+        found = sorted(Path(self._folder.name).glob("trace-*.jsonl"))
+        return [[json.loads(line) for line in file.read_text().splitlines()] for file in found]
+
+    def _run(self, given: TransitionInput, flags: list[str]) -> dict[str, Any]:
         if given.has_ommers and given.header["difficulty"] != "0x0":
             raise Unavailable("the reference fails on every block with ommers")
         args = ["t8n", "--input.alloc=stdin", "--input.env=stdin", "--input.txs=stdin"]
         args += ["--output.result=stdout", "--output.alloc=stdout", "--output.body=stdout"]
         args += [f"--output.basedir={self._folder.name}"]
         args += [f"--state.fork={given.fork}", f"--state.chainid={given.chain_id}"]
-        if reward is not None:
-            args.append(f"--state.reward={reward}")
-        options = self._parser.parse_args(args)
+        stdin = given.stdin
+        if given.blob_params is not None:
+            args.append("--input.blobParams=stdin")
+            stdin["blobParams"] = given.blob_params
+        options = self._parser.parse_args(args + flags)
         out = io.StringIO()
         with _quiet():
             try:
-                status = T8N(options, out, io.StringIO(json.dumps(given.stdin)), self._cache).run()
+                status = T8N(options, out, io.StringIO(json.dumps(stdin)), self._cache).run()
             except SystemExit as error:
                 raise Unavailable(str(error)) from error
-            except Exception as error:  # noqa: BLE001 - whatever stops the reference leaves nothing to compare with
+            except Exception as error:
                 raise Unavailable(f"{type(error).__name__}: {error}") from error
         if status != 0:
             raise Unavailable(f"exit status {status}")

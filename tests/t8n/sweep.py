@@ -15,18 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from solder.errors import InputError
+
 from .compare import differences, expected_agrees
 from .fixtures import cases, files
 from .inputs import FixtureChain, TransitionInput
 from .reference import Reference, Unavailable
+from .tool import transition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Tool = "Callable[[TransitionInput], dict[str, Any]]"
-
-# Where the network HomesteadToDaoAt5 forks.
-DAO_BLOCK = 5
+# The longest that one chain may take: some blocks cost the reference minutes.
+CHAIN_SECONDS = 30
 
 # The most differences of one block that are printed.
 LINES_SHOWN = 4
@@ -47,12 +48,7 @@ HEADER_OF = {
 
 def ours(given: TransitionInput) -> dict[str, Any]:
     """Solder's answer in the same shape as the reference's."""
-    import solder._native as native
-
-    text = {part: json.dumps(value).encode() for part, value in given.stdin.items()}
-    options = {"fork": given.fork, "chain_id": given.chain_id}
-    out = native.t8n(text["alloc"], text["env"], text["txs"], options)
-    return {part: json.loads(out[part]) for part in ("result", "alloc", "body")}
+    return transition(given.alloc, given.env, given.txs, fork=given.network, chain_id=given.chain_id)
 
 
 def against_header(given: TransitionInput, result: dict[str, Any]) -> list[str]:
@@ -79,11 +75,15 @@ class Sweep:
     forks: Counter[str] = field(default_factory=Counter)
     why: Counter[str] = field(default_factory=Counter)
     found: list[str] = field(default_factory=list)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("reference", "ours"), 0.0))
 
     def chain(self, chain: FixtureChain) -> None:
-        """Compare each block of a chain."""
+        """Compare each block of a chain, for as long as one chain may take."""
+        started = time.monotonic()
         for index in range(len(chain)):
+            if time.monotonic() - started > CHAIN_SECONDS:
+                self.counts["blocks left out for time"] += len(chain) - index
+                return
             given = chain.input(index)
             if given is None:
                 self.counts["not an input"] += 1
@@ -106,7 +106,7 @@ class Sweep:
             mine = answer
         else:
             started = time.perf_counter()
-            mine = self.tool(given)
+            mine = self.attempt(given, refused=answer is None)
             self.seconds["ours"] += time.perf_counter() - started
         if mine is None:
             return None
@@ -120,6 +120,16 @@ class Sweep:
         self.found += [f"{given.name} [{given.fork}] {line}" for line in wrong]
         return mine["alloc"] if not wrong else None
 
+    def attempt(self, given: TransitionInput, *, refused: bool) -> dict[str, Any] | None:
+        """Our answer; None where we refuse the input, which we may where the reference does too."""
+        try:
+            return self.tool(given) if self.tool is not None else None
+        except InputError as error:
+            self.counts["refused by both" if refused else "refused by us alone"] += 1
+            if not refused:
+                self.found.append(f"{given.name} [{given.fork}] refused: {error}")
+            return None
+
     def compare(self, given: TransitionInput, answer: dict[str, Any], mine: dict[str, Any]) -> None:
         """Count one comparison of the two tools."""
         self.forks[given.fork] += 1
@@ -129,7 +139,7 @@ class Sweep:
             self.counts["reference departs from the header"] += 1
             self.why[f"{given.name}: departs from the header"] += 1
             return
-        if lines and given.fork == "HomesteadToDaoAt5" and int(given.header["number"], 16) >= DAO_BLOCK:
+        if lines and given.fork == "DaoFork":
             # Wrong on the valid blocks of this fork (it drains the DAO at each), so no oracle for invalid ones.
             self.counts["reference departs from the header"] += 1
             return
@@ -170,7 +180,7 @@ def main() -> int:
                     sweep.counts["left out: EIP-7610"] += 1
                     continue
                 if time.monotonic() - started > args.limit_seconds:
-                    sweep.counts["left out for time"] += 1
+                    sweep.counts["cases left out for time"] += 1
                     continue
                 seen = len(sweep.found)
                 sweep.counts["cases"] += 1
@@ -178,7 +188,7 @@ def main() -> int:
                 for line in sweep.found[seen:]:
                     print(line)
     sweep.reference.close()
-    summary = {"counts": sweep.counts, "forks": sweep.forks, "unavailable": sweep.why}
+    summary: dict[str, object] = {"counts": sweep.counts, "forks": sweep.forks, "unavailable": sweep.why}
     summary |= {"seconds": {key: round(value, 1) for key, value in sweep.seconds.items()}}
     print(json.dumps(summary, indent=1))
     return 1 if sweep.found else 0

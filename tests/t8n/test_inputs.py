@@ -27,7 +27,9 @@ def test_rlp_items_broken(text: str) -> None:
         ("CancunToPragueAtTime15k", 15_000, 0, "Prague"),
         ("ArrowGlacierToParisAtDiffC0000", 0, 1, "ArrowGlacier"),
         ("ArrowGlacierToParisAtDiffC0000", 0, 0, "Paris"),
-        ("BerlinToLondonAt5", 0, 1, "BerlinToLondonAt5"),
+        ("BerlinToLondonAt5", 0, 1, "London"),
+        ("BerlinToLondonAt6", 0, 1, "Berlin"),
+        ("HomesteadToDaoAt5", 0, 1, "DaoFork"),
     ],
 )
 def test_fork_of_network(network: str, timestamp: int, difficulty: int, fork: str) -> None:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 SEED = 20
 # Archive -> how many of its files, and how many cases of each, are drawn.
 SAMPLES = {
-    "eest_v5.4.0_blockchain_pytests": (16, 2),
-    "ethtests_2024-10_bc": (14, 1),
+    "eest_v5.4.0_blockchain_pytests": (40, 2),
+    "eest_v5.4.0_blockchain_static": (30, 1),
+    "ethtests_2024-10_bc": (100, 1),
 }
 BLOCKS_PER_CASE = 6
 
@@ -50,8 +51,7 @@ def test_reference_agrees_on_sample(data: Path, archive: str) -> None:
         sweep.chain(chain)
     sweep.reference.close()
     assert sweep.found == []
-    # The comparison happened: on as many blocks as this, in several forks, with rejected transactions among them.
-    assert sweep.counts["equal"] >= 30
-    assert sweep.counts["header equal"] >= 20
-    assert len(sweep.forks) >= 3
-    assert sweep.counts["rejected transactions"] >= 1
+    # The comparison happened: on as many blocks as this, and hardly any was beyond the reference.
+    assert sweep.counts["equal"] >= SAMPLES[archive][0]
+    assert sweep.counts["header equal"] >= SAMPLES[archive][0] // 2
+    assert sweep.counts["reference unavailable"] <= sweep.counts["equal"] // 10

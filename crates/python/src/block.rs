@@ -42,6 +42,18 @@ impl PyBlock {
         })
     }
 
+    /// The same block under the rules of another chain.
+    #[pyo3(signature = (chain, parent_total_difficulty = 0))]
+    fn with_chain(&self, chain: &PyChain, parent_total_difficulty: u128) -> Self {
+        let (number, timestamp) = (self.inner.header.number, self.inner.header.timestamp);
+        Self {
+            inner: self.inner.clone(),
+            chain: Arc::new(chain.inner.clone()),
+            fork: chain.inner.fork_at(number, timestamp, parent_total_difficulty),
+            false_claims: self.false_claims.clone(),
+        }
+    }
+
     #[getter]
     fn header(&self) -> PyHeader {
         PyHeader { inner: self.inner.header.clone() }

@@ -55,6 +55,8 @@ mod _native {
     #[pymodule_export]
     use super::result::{PyBlockResult, PyLog, PyReceipt};
     #[pymodule_export]
+    use super::run::provoke_panic;
+    #[pymodule_export]
     use super::state::{PyAccount, PyState};
     #[pymodule_export]
     use super::t8n::t8n;

@@ -104,6 +104,12 @@ fn start() -> Result<EngineThread, Failure> {
     Ok(EngineThread { jobs, process: std::process::id() })
 }
 
+/// Panics on the engine's thread, as a bug in it would: tests see with this that a panic becomes a fault.
+#[pyfunction]
+pub fn provoke_panic(py: Python<'_>, text: String) -> PyResult<()> {
+    detached(py, move |_| std::panic::resume_unwind(Box::new(text)))
+}
+
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".into())

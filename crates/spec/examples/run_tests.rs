@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use solder_spec::{CaseReport, Format, Next, Options, Run, Verdict};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How many slow cases and how many failing ones are printed.
 const SHOWN: usize = 20;
 
@@ -100,10 +103,8 @@ fn main() -> ExitCode {
     }
     let foreign = run.progress().files_foreign.load(Ordering::Relaxed);
     let seconds = started.elapsed().as_secs_f64();
-    println!("passed {passed}, failed {failed}, skipped {skipped}, errors {errors}, other files {foreign}, {seconds:.2} s");
-    if errors > 0 {
-        ExitCode::from(2)
-    } else {
-        ExitCode::from(u8::from(failed > 0))
-    }
+    println!(
+        "passed {passed}, failed {failed}, skipped {skipped}, errors {errors}, other files {foreign}, {seconds:.2} s"
+    );
+    if errors > 0 { ExitCode::from(2) } else { ExitCode::from(u8::from(failed > 0)) }
 }

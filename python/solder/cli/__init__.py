@@ -6,8 +6,14 @@ check failed, 2 bad usage or unreadable input, 3 a fault of this machine, 130 in
 ``t8n`` does not pass through click: test authors start it thousands of times.
 """
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Sequence
+
+# As in solder/__init__.py: typing and collections.abc are not imported for annotations alone.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
 

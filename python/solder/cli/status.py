@@ -1,10 +1,16 @@
 """Exit statuses, and the one place where an exception becomes one."""
 
+from __future__ import annotations
+
 import os
 import sys
-from collections.abc import Callable
 
 from solder.errors import Fault, InputError, RejectedInput
+
+# As in solder/__init__.py: typing and collections.abc are not imported for annotations alone.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OK = 0
 CHECK_FAILED = 1

@@ -15,6 +15,7 @@ pub mod net_gas_metering;
 pub mod rejection;
 pub mod settle;
 
+use std::cell::Cell;
 use std::sync::atomic::AtomicBool;
 
 use alloy_eip7928::BlockAccessIndex;
@@ -26,7 +27,7 @@ use revm::handler::instructions::EthInstructions;
 use revm::handler::{EthFrame, EthPrecompiles, Handler};
 use revm::inspector::InspectorHandler;
 use revm::interpreter::interpreter::EthInterpreter;
-use revm::state::bal::Bal;
+use revm::state::{EvmState, bal::Bal};
 use revm::{Journal, context::ContextSetters};
 
 use crate::chain::Transaction;
@@ -156,6 +157,7 @@ impl<'a, INSP> Machine<'a, INSP> {
         };
         let mut journaled_state = Journal::new(StateDb { reader });
         journaled_state.set_spec_id(spec);
+        journaled_state.inner.state = KEPT_ACCOUNTS.take();
         let ctx = Context {
             block: env,
             tx: idle,
@@ -233,7 +235,24 @@ impl<'a, INSP> Machine<'a, INSP> {
     /// The changes, and the block access list where one was recorded.
     pub fn finish(mut self) -> Result<(ChangeSet, Option<Bal>), Fault> {
         let changes = collect::collect(&self.evm.ctx)?;
+        keep_room(&mut self.evm.ctx.journaled_state.inner.state);
         let list = self.evm.ctx.chain.access_list.take().map(|recorder| recorder.list);
         Ok((changes, list))
+    }
+}
+
+/// The most accounts for which a thread keeps room between blocks.
+const MAX_KEPT_ACCOUNTS: usize = 16_384;
+
+thread_local! {
+    /// An empty map with the room that an earlier block needed: growing it anew would move every account.
+    static KEPT_ACCOUNTS: Cell<EvmState> = Cell::new(EvmState::default());
+}
+
+fn keep_room(accounts: &mut EvmState) {
+    let mut accounts = std::mem::take(accounts);
+    if accounts.capacity() <= MAX_KEPT_ACCOUNTS {
+        accounts.clear();
+        KEPT_ACCOUNTS.set(accounts);
     }
 }

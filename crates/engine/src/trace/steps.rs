@@ -4,14 +4,17 @@
 use std::fmt::Write as _;
 use std::io::Write;
 
-use revm::bytecode::opcode::OpCode;
+use revm::bytecode::opcode::{self, OpCode};
 use revm::context::{ContextTr, JournalTr};
 use revm::inspector::Inspector;
+use revm::interpreter::instructions::gas_table_spec;
 use revm::interpreter::interpreter::EthInterpreter;
-use revm::interpreter::interpreter_types::{Jumps, LoopControl, MemoryTr, ReturnData};
+use revm::interpreter::interpreter_types::{Jumps, LegacyBytecode, LoopControl, MemoryTr, ReturnData};
 use revm::interpreter::{
-    CallInputs, CallOutcome, CreateInputs, CreateOutcome, InstructionResult, Interpreter, InterpreterResult,
+    CallInputs, CallOutcome, CreateInputs, CreateOutcome, FrameInput, InstructionResult, Interpreter,
+    InterpreterAction, InterpreterResult, STACK_LIMIT,
 };
+use revm::primitives::hardfork::SpecId;
 
 use crate::evm::EngineContext;
 
@@ -38,7 +41,11 @@ pub trait TraceSink: Sync {
 #[derive(Default)]
 struct Step {
     line: String,
+    op: u8,
     gas: u64,
+    refund: i64,
+    /// What the instruction costs at the least.
+    static_gas: u64,
     tail: String,
     pending: bool,
 }
@@ -48,18 +55,24 @@ pub struct StepTracer {
     out: Option<Box<dyn Write>>,
     fields: TraceFields,
     step: Step,
+    /// Refunds of the frames around the current one, summed: geth counts them by transaction, revm by frame.
+    outer_refunds: Vec<i64>,
+    /// The transaction's refund counter after the last step.
+    refund: i64,
     failed: Option<std::io::Error>,
 }
 
 impl StepTracer {
     /// A tracer that writes nowhere until [`Self::start`].
     pub fn new(fields: TraceFields) -> Self {
-        Self { out: None, fields, step: Step::default(), failed: None }
+        Self { out: None, fields, step: Step::default(), outer_refunds: Vec::new(), refund: 0, failed: None }
     }
 
     /// Begins the trace of a transaction.
     pub fn start(&mut self, out: Box<dyn Write>) {
         self.out = Some(out);
+        self.outer_refunds.clear();
+        self.refund = 0;
     }
 
     /// Ends the trace of a transaction; reports a write that failed on the way.
@@ -79,8 +92,16 @@ impl StepTracer {
         }
     }
 
-    fn begin(&mut self, interpreter: &Interpreter<EthInterpreter>, depth: usize) {
+    /// The refund counter of the transaction while `interpreter` runs.
+    fn refund_in(&self, interpreter: &Interpreter<EthInterpreter>) -> i64 {
+        self.outer_refunds.last().copied().unwrap_or_default() + interpreter.gas.refunded()
+    }
+
+    fn begin(&mut self, interpreter: &Interpreter<EthInterpreter>, depth: usize, spec: SpecId) {
         let op = interpreter.bytecode.opcode();
+        self.step.op = op;
+        self.step.refund = self.refund_in(interpreter);
+        self.step.static_gas = u64::from(gas_table_spec(spec)[usize::from(op)]);
         let line = &mut self.step.line;
         line.clear();
         let gas = interpreter.gas.remaining();
@@ -105,21 +126,35 @@ impl StepTracer {
         if self.fields.return_data && !returned.is_empty() {
             let _ = write!(tail, ",\"returnData\":\"{returned}\"");
         }
-        let refund = interpreter.gas.refunded();
-        let name = OpCode::new(op)
-            .map_or_else(|| format!("opcode {op:#x} not defined"), |op| geth_name(op.as_str()).to_owned());
-        let _ = write!(tail, ",\"depth\":{depth},\"refund\":{refund},\"opName\":\"{name}\"");
+        let _ = write!(tail, ",\"depth\":{depth}");
         self.step.gas = gas;
         self.step.pending = true;
     }
 
-    fn end(&mut self, gas_after: u64, error: Option<InstructionResult>) {
+    /// Writes the step. `gas_given` is what a creation hands to its init code: geth takes that after the instruction,
+    /// whereas it counts a call's gas as part of the call's cost.
+    fn end(
+        &mut self,
+        interpreter: &Interpreter<EthInterpreter>,
+        gas_given: u64,
+        error: Option<InstructionResult>,
+    ) {
+        self.refund = self.refund_in(interpreter);
         if !std::mem::take(&mut self.step.pending) {
             return;
         }
-        let cost = self.step.gas.saturating_sub(gas_after);
+        let Step { op, gas, static_gas, .. } = self.step;
+        let spent = gas.saturating_sub(interpreter.gas.remaining()).saturating_sub(gas_given);
+        // A step that its frame could not pay for shows what it asked for, as far as that is known.
+        let cost = if error.is_some() { spent.max(static_gas) } else { spent };
+        // geth prices these two, and with that moves the counter, before it writes their line.
+        let refund =
+            if matches!(op, opcode::SSTORE | opcode::SELFDESTRUCT) { self.refund } else { self.step.refund };
+        let name = OpCode::new(op)
+            .map_or_else(|| format!("opcode {op:#x} not defined"), |op| geth_name(op.as_str()).to_owned());
         let mut line = std::mem::take(&mut self.step.line);
         let _ = write!(line, ",\"gasCost\":\"{cost:#x}\"{}", self.step.tail);
+        let _ = write!(line, ",\"refund\":{refund},\"opName\":\"{name}\"");
         if let Some(error) = error {
             let _ = write!(line, ",\"error\":\"{}\"", error_text(error));
         }
@@ -133,7 +168,9 @@ impl StepTracer {
             return;
         }
         let output = alloy_primitives::hex::encode(&result.output);
-        let used = result.gas.total_gas_spent();
+        // An exceptional halt takes all the gas that the call was given.
+        let halted = !result.result.is_ok() && result.result != InstructionResult::Revert;
+        let used = if halted { result.gas.limit() } else { result.gas.total_gas_spent() };
         let mut line = format!("{{\"output\":\"{output}\",\"gasUsed\":\"{used:#x}\"");
         if !result.result.is_ok() {
             let _ = write!(line, ",\"error\":\"{}\"", error_text(result.result));
@@ -180,21 +217,49 @@ fn error_text(result: InstructionResult) -> String {
 
 impl<'a> Inspector<EngineContext<'a>, EthInterpreter> for StepTracer {
     fn step(&mut self, interpreter: &mut Interpreter<EthInterpreter>, context: &mut EngineContext<'a>) {
+        if interpreter.bytecode.bytecode_len() == 0 {
+            // revm runs its implicit STOP where geth runs nothing.
+            return;
+        }
         let depth = context.journal_mut().depth();
-        self.begin(interpreter, depth);
+        self.begin(interpreter, depth, context.cfg.spec);
     }
 
     fn step_end(&mut self, interpreter: &mut Interpreter<EthInterpreter>, _: &mut EngineContext<'a>) {
-        let result = interpreter.bytecode.action().as_ref().and_then(|action| action.instruction_result());
+        let action = interpreter.bytecode.action().as_ref();
+        let result = action.and_then(|action| action.instruction_result());
         let error = result.filter(|result| !result.is_ok() && *result != InstructionResult::Revert);
-        self.end(interpreter.gas.remaining(), error);
+        let error = error.map(|error| match error {
+            // revm has one reason for a DUP or SWAP that cannot be done.
+            InstructionResult::StackOverflow if interpreter.stack.len() < STACK_LIMIT => {
+                InstructionResult::StackUnderflow
+            }
+            error => error,
+        });
+        let gas_given = match action {
+            Some(InterpreterAction::NewFrame(FrameInput::Create(inputs))) => inputs.gas_limit(),
+            _ => 0,
+        };
+        self.end(interpreter, gas_given, error);
+    }
+
+    fn call(&mut self, _: &mut EngineContext<'a>, _: &mut CallInputs) -> Option<CallOutcome> {
+        self.outer_refunds.push(self.refund);
+        None
     }
 
     fn call_end(&mut self, context: &mut EngineContext<'a>, _: &CallInputs, outcome: &mut CallOutcome) {
+        self.outer_refunds.pop();
         self.summary(context.journal_mut().depth(), &outcome.result);
     }
 
+    fn create(&mut self, _: &mut EngineContext<'a>, _: &mut CreateInputs) -> Option<CreateOutcome> {
+        self.outer_refunds.push(self.refund);
+        None
+    }
+
     fn create_end(&mut self, context: &mut EngineContext<'a>, _: &CreateInputs, outcome: &mut CreateOutcome) {
+        self.outer_refunds.pop();
         self.summary(context.journal_mut().depth(), &outcome.result);
     }
 }

@@ -1,37 +1,73 @@
 //! A decoded block, held against what the test shows of it.
 
+use std::fmt::Debug;
+
 use alloy_primitives::U256;
+use serde::Deserialize;
 use solder_engine::chain::Withdrawal;
 use solder_engine::{Block, Header, Transaction};
 
-use super::format::{BlockEntry, TransactionFields, WithdrawalFields};
+use super::format::{BlockEntry, ShownBlock, TransactionFields, WithdrawalFields};
+use crate::fixture::{AccessEntry, AuthorizationEntry, HeaderFields};
 use crate::run::Mismatch;
 
-/// Compares header, transactions, ommers and withdrawals.
+/// Compares everything that is shown with a decoded block.
 pub(super) fn compare(prefix: &str, entry: &BlockEntry, block: &Block, out: &mut Vec<Mismatch>) {
-    if let Some(header) = &entry.block_header {
+    compare_header(prefix, entry.block_header.as_ref(), block, out);
+    compare_transactions(prefix, entry.transactions.as_deref(), block, out);
+    compare_ommers(prefix, entry.uncle_headers.as_deref(), block, out);
+    compare_withdrawals(prefix, entry.withdrawals.as_deref(), block, out);
+    // An invalid block may hold what its fields cannot be written as; then there is nothing to compare.
+    let decoded = entry.rlp_decoded.as_ref().map(ShownBlock::deserialize);
+    if let Some(Ok(shown)) = decoded {
+        let prefix = format!("{prefix}.rlp_decoded");
+        compare_header(&prefix, shown.block_header.as_ref(), block, out);
+        compare_transactions(&prefix, shown.transactions.as_deref(), block, out);
+        compare_ommers(&prefix, shown.uncle_headers.as_deref(), block, out);
+        compare_withdrawals(&prefix, shown.withdrawals.as_deref(), block, out);
+    }
+}
+
+fn compare_header(prefix: &str, shown: Option<&HeaderFields>, block: &Block, out: &mut Vec<Mismatch>) {
+    if let Some(header) = shown {
         header.compare(&format!("{prefix}.blockHeader"), &block.header, block.header.hash_slow(), out);
     }
-    if let Some(shown) = &entry.transactions {
-        let field = format!("{prefix}.transactions");
-        compare_count(&field, shown.len(), block.transactions.len(), out);
-        for (index, (shown, tx)) in shown.iter().zip(&block.transactions).enumerate() {
-            compare_transaction(&|| format!("{field}.{index}"), shown, tx, out);
-        }
+}
+
+fn compare_transactions(
+    prefix: &str,
+    shown: Option<&[TransactionFields]>,
+    block: &Block,
+    out: &mut Vec<Mismatch>,
+) {
+    let Some(shown) = shown else { return };
+    let field = format!("{prefix}.transactions");
+    compare_count(&field, shown.len(), block.transactions.len(), out);
+    for (index, (shown, tx)) in shown.iter().zip(&block.transactions).enumerate() {
+        compare_transaction(&|| format!("{field}.{index}"), shown, tx, out);
     }
-    if let Some(shown) = &entry.uncle_headers {
-        let field = format!("{prefix}.uncleHeaders");
-        compare_count(&field, shown.len(), block.ommers.len(), out);
-        for (index, (shown, ommer)) in shown.iter().zip(&block.ommers).enumerate() {
-            shown.compare(&format!("{field}.{index}"), ommer, Header::hash_slow(ommer), out);
-        }
+}
+
+fn compare_ommers(prefix: &str, shown: Option<&[HeaderFields]>, block: &Block, out: &mut Vec<Mismatch>) {
+    let Some(shown) = shown else { return };
+    let field = format!("{prefix}.uncleHeaders");
+    compare_count(&field, shown.len(), block.ommers.len(), out);
+    for (index, (shown, ommer)) in shown.iter().zip(&block.ommers).enumerate() {
+        shown.compare(&format!("{field}.{index}"), ommer, Header::hash_slow(ommer), out);
     }
-    if let (Some(shown), Some(withdrawals)) = (&entry.withdrawals, &block.withdrawals) {
-        let field = format!("{prefix}.withdrawals");
-        compare_count(&field, shown.len(), withdrawals.len(), out);
-        for (index, (shown, withdrawal)) in shown.iter().zip(withdrawals).enumerate() {
-            compare_withdrawal(&|| format!("{field}.{index}"), shown, withdrawal, out);
-        }
+}
+
+fn compare_withdrawals(
+    prefix: &str,
+    shown: Option<&[WithdrawalFields]>,
+    block: &Block,
+    out: &mut Vec<Mismatch>,
+) {
+    let (Some(shown), Some(withdrawals)) = (shown, &block.withdrawals) else { return };
+    let field = format!("{prefix}.withdrawals");
+    compare_count(&field, shown.len(), withdrawals.len(), out);
+    for (index, (shown, withdrawal)) in shown.iter().zip(withdrawals).enumerate() {
+        compare_withdrawal(&|| format!("{field}.{index}"), shown, withdrawal, out);
     }
 }
 
@@ -59,7 +95,10 @@ fn compare_transaction(
         number("chainId", shown.chain_id.map(|id| U256::from(id.0)), U256::from(chain_id));
     }
     number("nonce", Some(U256::from(shown.nonce.0)), U256::from(tx.nonce));
-    number("gasPrice", shown.gas_price.map(|price| price.0), U256::from(tx.gas_price));
+    if tx.tx_type < 2 {
+        // Beside the fees of later types some tests show the price that was paid in the end.
+        number("gasPrice", shown.gas_price.map(|price| price.0), U256::from(tx.gas_price));
+    }
     number("maxFeePerGas", shown.max_fee_per_gas.map(|price| price.0), U256::from(tx.gas_price));
     let tip = U256::from(tx.max_priority_fee_per_gas.unwrap_or_default());
     number("maxPriorityFeePerGas", shown.max_priority_fee_per_gas.map(|price| price.0), tip);
@@ -67,6 +106,7 @@ fn compare_transaction(
     number("maxFeePerBlobGas", shown.max_fee_per_blob_gas.map(|price| price.0), blob_fee);
     number("gasLimit", Some(U256::from(shown.gas_limit.0)), U256::from(tx.gas_limit));
     number("value", Some(shown.value.0), tx.value);
+    number("v", Some(shown.v.0), written_v(tx));
     number("r", Some(shown.r.0), tx.signature.r);
     number("s", Some(shown.s.0), tx.signature.s);
     let to = tx.to.to().map_or_else(String::new, |address| format!("{address:#x}"));
@@ -81,12 +121,42 @@ fn compare_transaction(
     {
         out.push(Mismatch::new(format!("{}.sender", prefix()), sender, tx.sender));
     }
+    compare_lists(prefix, shown, tx, out);
+}
+
+fn compare_lists(
+    prefix: &dyn Fn() -> String,
+    shown: &TransactionFields,
+    tx: &Transaction,
+    out: &mut Vec<Mismatch>,
+) {
+    let mut differ = |field: &str, shown: &dyn Debug, got: &dyn Debug| {
+        out.push(Mismatch::new(format!("{}.{field}", prefix()), format!("{shown:?}"), format!("{got:?}")));
+    };
     if let Some(hashes) = &shown.blob_versioned_hashes
         && *hashes != tx.blob_versioned_hashes
     {
-        let show = |hashes: &[alloy_primitives::B256]| format!("{hashes:?}");
-        let field = format!("{}.blobVersionedHashes", prefix());
-        out.push(Mismatch::new(field, show(hashes), show(&tx.blob_versioned_hashes)));
+        differ("blobVersionedHashes", hashes, &tx.blob_versioned_hashes);
+    }
+    if let Some(list) = &shown.access_list
+        && !list.iter().map(AccessEntry::to_item).eq(tx.access_list.iter().cloned())
+    {
+        differ("accessList", list, &tx.access_list);
+    }
+    if let Some(list) = &shown.authorization_list
+        && !list.iter().map(AuthorizationEntry::to_signed).eq(tx.authorization_list.iter().cloned().map(Some))
+    {
+        differ("authorizationList", list, &tx.authorization_list);
+    }
+}
+
+/// `v` as a legacy transaction writes it; the parity of others.
+fn written_v(tx: &Transaction) -> U256 {
+    let parity = U256::from(tx.signature.y_parity);
+    match (tx.tx_type, tx.chain_id) {
+        (0, Some(id)) => U256::from(id) * U256::from(2) + U256::from(35) + parity,
+        (0, None) => U256::from(27) + parity,
+        _ => parity,
     }
 }
 

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes};
 use serde::Deserialize;
 
-use crate::fixture::{Alloc, Config, Count, HeaderFields, Quantity};
+use crate::fixture::{AccessEntry, Alloc, AuthorizationEntry, Config, Count, HeaderFields, Quantity};
 
 /// One test.
 #[derive(Debug, Deserialize)]
@@ -33,6 +33,20 @@ pub struct BlockEntry {
     pub transactions: Option<Vec<TransactionFields>>,
     pub uncle_headers: Option<Vec<HeaderFields>>,
     pub withdrawals: Option<Vec<WithdrawalFields>>,
+    /// What an invalid block holds, as far as that can be shown.
+    #[serde(rename = "rlp_decoded")]
+    pub rlp_decoded: Option<serde_json::Value>,
+}
+
+/// What a test shows of a block.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct ShownBlock {
+    pub block_header: Option<HeaderFields>,
+    pub transactions: Option<Vec<TransactionFields>>,
+    pub uncle_headers: Option<Vec<HeaderFields>>,
+    pub withdrawals: Option<Vec<WithdrawalFields>>,
 }
 
 /// A transaction as a test shows it.
@@ -52,10 +66,13 @@ pub struct TransactionFields {
     pub to: String,
     pub value: Quantity,
     pub data: Bytes,
+    pub v: Quantity,
     pub r: Quantity,
     pub s: Quantity,
     pub sender: Option<Address>,
     pub blob_versioned_hashes: Option<Vec<B256>>,
+    pub access_list: Option<Vec<AccessEntry>>,
+    pub authorization_list: Option<Vec<AuthorizationEntry>>,
 }
 
 /// A withdrawal as a test shows it.

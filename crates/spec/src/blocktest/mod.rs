@@ -26,10 +26,12 @@ pub(crate) fn run_file(cases: &mut Cases<'_>) -> Result<ControlFlow<()>, InputEr
         Err(error) => return Err(error),
     };
     for (name, test) in &tests.0 {
-        if cases.fork_filter().is_some_and(|only| only != test.network) {
+        if !cases.wants(&test.network) {
             continue;
         }
-        let at = |(field, detail): (String, String)| InputError::field(&file.path, format!("{name}.{field}"), detail);
+        let at = |(field, detail): (String, String)| {
+            InputError::field(&file.path, format!("{name}.{field}"), detail)
+        };
         let prepared = Prepared::new(test).map_err(at)?;
         let flow = cases.run(cases.full_name(name), &test.network, || {
             let verdict = prepared.run(Some(cases.cancel()), None)?;

@@ -80,13 +80,15 @@ impl BlockJson {
         self.check_presence(fork, path)?;
         let mut transactions = Vec::with_capacity(self.transactions.len());
         for (index, json) in self.transactions.iter().enumerate() {
-            let within =
-                |(field, detail): (&str, String)| InputError::field(path, format!("transactions[{index}].{field}"), detail);
+            let within = |(field, detail): (&str, String)| {
+                InputError::field(path, format!("transactions[{index}].{field}"), detail)
+            };
             json.check_place(index, header.number, self.hash).map_err(within)?;
             let tx = json.decode(header.base_fee_per_gas).map_err(within)?;
             transactions.push(tx);
         }
-        let withdrawals = self.withdrawals.as_ref().map(|list| list.iter().map(WithdrawalJson::decode).collect());
+        let withdrawals =
+            self.withdrawals.as_ref().map(|list| list.iter().map(WithdrawalJson::decode).collect());
         let block = Block { header, transactions, ommers: Vec::new(), withdrawals, size: None };
         let false_claims = self.false_claims(&block);
         Ok(DecodedBlock { chain, fork, block, false_claims })
@@ -122,7 +124,8 @@ impl BlockJson {
 
     /// The chain that the first protected transaction names; mainnet where none does.
     fn chain(&self, path: &str) -> Result<Chain, InputError> {
-        let named = self.transactions.iter().enumerate().find_map(|(index, tx)| Some((index, tx.chain_id?.0)));
+        let named =
+            self.transactions.iter().enumerate().find_map(|(index, tx)| Some((index, tx.chain_id?.0)));
         let Some((index, id)) = named else { return Ok(Chain::mainnet()) };
         Chain::from_id(id)
             .map_err(|error| InputError::field(path, format!("transactions[{index}].chainId"), error))

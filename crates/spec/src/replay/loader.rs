@@ -81,7 +81,9 @@ enum Origin {
 impl Origin {
     fn parse(id: &str) -> Self {
         match id.split_once(INSIDE) {
-            Some((path, inner)) => Self::Archive { path: path.into(), inner: inner.trim_end_matches('/').into() },
+            Some((path, inner)) => {
+                Self::Archive { path: path.into(), inner: inner.trim_end_matches('/').into() }
+            }
             None if is_archive(Path::new(id)) && !Path::new(id).is_dir() => {
                 Self::Archive { path: id.into(), inner: String::new() }
             }
@@ -144,7 +146,8 @@ impl Loader {
             Origin::Archive { path: archive, inner } => {
                 for name in self.unpack(&archive)?.files.keys() {
                     let folder = name.strip_suffix(BLOCK).map(|folder| folder.trim_end_matches('/'));
-                    let Some(folder) = folder.filter(|folder| inner.is_empty() || is_below(folder, &inner)) else {
+                    let Some(folder) = folder.filter(|folder| inner.is_empty() || is_below(folder, &inner))
+                    else {
                         continue;
                     };
                     found.push(format!("{}{INSIDE}{folder}", archive.display()));

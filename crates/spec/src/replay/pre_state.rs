@@ -76,9 +76,9 @@ pub(super) fn build(
 fn build_account(json: AccountJson, codes: &Codes) -> Result<StateAccount, (String, String)> {
     let mut account = match json.code_hash.filter(|hash| *hash != KECCAK256_EMPTY) {
         None => StateAccount::new(0, U256::ZERO, Bytes::new()),
-        Some(hash) => codes
-            .account(hash)
-            .ok_or_else(|| (".code_hash".to_owned(), format!("no code with hash {hash} in {}", codes.path())))?,
+        Some(hash) => codes.account(hash).ok_or_else(|| {
+            (".code_hash".to_owned(), format!("no code with hash {hash} in {}", codes.path()))
+        })?,
     };
     account.info.nonce = json.nonce.0;
     account.info.balance = json.balance.0;

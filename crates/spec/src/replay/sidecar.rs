@@ -26,7 +26,11 @@ pub(super) struct Codes {
 impl Codes {
     /// No codes: the folder has no such file.
     pub fn none() -> Self {
-        Self { path: "codes.bin, which is absent".into(), raw: B256Map::default(), analysed: Mutex::default() }
+        Self {
+            path: "codes.bin, which is absent".into(),
+            raw: B256Map::default(),
+            analysed: Mutex::default(),
+        }
     }
 
     pub fn parse(path: &str, file: Bytes) -> Result<Self, InputError> {

@@ -63,7 +63,11 @@ struct AuthorizationJson {
 }
 
 fn differ<T: PartialEq + std::fmt::Display>(field: &'static str, said: T, found: T) -> Result<(), Wrong> {
-    if said == found { Ok(()) } else { Err((field, format!("is {said}, but {found} follows from the other fields"))) }
+    if said == found {
+        Ok(())
+    } else {
+        Err((field, format!("is {said}, but {found} follows from the other fields")))
+    }
 }
 
 /// A price in wei, which must be there.
@@ -94,9 +98,14 @@ impl TransactionJson {
         tx.signature.r = self.r.0;
         tx.signature.s = self.s.0;
         if tx.tx_type == 0 {
-            (tx.chain_id, tx.signature.y_parity) = parse_v(self.v.0).map_err(|rejection| ("v", rejection.detail))?;
+            (tx.chain_id, tx.signature.y_parity) =
+                parse_v(self.v.0).map_err(|rejection| ("v", rejection.detail))?;
             if let Some(said) = self.chain_id {
-                differ("chainId", said.0.to_string(), tx.chain_id.map_or_else(|| "none".into(), |id| id.to_string()))?;
+                differ(
+                    "chainId",
+                    said.0.to_string(),
+                    tx.chain_id.map_or_else(|| "none".into(), |id| id.to_string()),
+                )?;
             }
         } else {
             tx.signature.y_parity = parity("v", self.v.0)?;
@@ -157,8 +166,10 @@ impl TransactionJson {
     }
 
     fn access_list(&self) -> AccessList {
-        let item =
-            |json: &AccessListJson| AccessListItem { address: json.address, storage_keys: json.storage_keys.clone() };
+        let item = |json: &AccessListJson| AccessListItem {
+            address: json.address,
+            storage_keys: json.storage_keys.clone(),
+        };
         AccessList(self.access_list.iter().map(item).collect())
     }
 }
@@ -166,8 +177,9 @@ impl TransactionJson {
 impl AuthorizationJson {
     fn decode(&self, index: usize) -> Result<SignedAuthorization, Wrong> {
         let inner = Authorization { chain_id: self.chain_id.0, address: self.address, nonce: self.nonce.0 };
-        let y_parity = u8::try_from(self.y_parity.0)
-            .map_err(|_| ("authorizationList", format!("[{index}].yParity: {} exceeds 8 bits", self.y_parity.0)))?;
+        let y_parity = u8::try_from(self.y_parity.0).map_err(|_| {
+            ("authorizationList", format!("[{index}].yParity: {} exceeds 8 bits", self.y_parity.0))
+        })?;
         Ok(SignedAuthorization::new_unchecked(inner, y_parity, self.r.0, self.s.0))
     }
 }

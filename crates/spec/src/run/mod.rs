@@ -107,7 +107,10 @@ impl Run {
             builder.spawn(body).map_err(|error| InputError::file("", format!("no thread: {error}")))
         };
         let (context, out) = (Arc::clone(&shared), reports_in.clone());
-        threads.push(spawn("spec-reader", Box::new(move || worker::read_all(&context, sources, &files_in, &out)))?);
+        threads.push(spawn(
+            "spec-reader",
+            Box::new(move || worker::read_all(&context, sources, &files_in, &out)),
+        )?);
         for _ in 0..workers {
             let (context, files, out) = (Arc::clone(&shared), Arc::clone(&files_out), reports_in.clone());
             threads.push(spawn("spec-worker", Box::new(move || worker::work(&context, &files, &out)))?);

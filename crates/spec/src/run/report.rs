@@ -117,6 +117,13 @@ impl From<InputError> for RunError {
 }
 
 impl RunError {
+    /// A panic, caught: in a case, or in a file before any case.
+    pub(crate) fn panic(file: &str, case: &str, panic: Box<dyn std::any::Any + Send>) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+        Self::Fault { file: file.to_owned(), case: case.to_owned(), detail: format!("panic: {text}") }
+    }
+
     /// A fault in a case.
     pub fn fault(file: &str, case: &str, fault: &Fault) -> Self {
         Self::Fault { file: file.to_owned(), case: case.to_owned(), detail: fault.to_string() }

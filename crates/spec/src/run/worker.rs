@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use solder_engine::Fault;
+use solder_engine::{Chain, Fault};
 
 use super::{CaseReport, Format, RunError, Shared, Verdict};
 use crate::fixture::excuse_withdrawn;
@@ -68,16 +68,18 @@ pub(super) fn work(shared: &Shared, files: &Mutex<Receiver<Work>>, reports: &Rep
         if shared.cancel.load(Ordering::Relaxed) {
             return;
         }
-        let outcome = read(shared, work).and_then(|file| {
+        let outcome = read(shared, work).map_err(RunError::from).and_then(|file| {
             let mut cases = Cases { shared, reports, file: &file };
-            run_file(&mut cases)
+            let outcome = catch_unwind(AssertUnwindSafe(|| run_file(&mut cases)));
+            let panicked = |panic| Err(RunError::panic(&file.path, "", panic));
+            outcome.map_or_else(panicked, |result| result.map_err(RunError::from))
         });
         shared.progress.files_done.fetch_add(1, Ordering::Relaxed);
         match outcome {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => return,
             Err(error) => {
-                if reports.send(Err(error.into())).is_err() {
+                if reports.send(Err(error)).is_err() {
                     return;
                 }
             }
@@ -127,9 +129,10 @@ impl Cases<'_> {
         &self.shared.cancel
     }
 
-    /// The fork that the run is restricted to.
-    pub fn fork_filter(&self) -> Option<&str> {
-        self.shared.options.fork.as_deref()
+    /// Whether the run wants cases of this fork or network, whichever of its names is used.
+    pub fn wants(&self, fork: &str) -> bool {
+        let Some(only) = self.shared.options.fork.as_deref() else { return true };
+        only == fork || Chain::from_network(only).is_ok_and(|only| Chain::from_network(fork) == Ok(only))
     }
 
     /// The file turned out to be of another format: an error where the caller named it.
@@ -165,12 +168,7 @@ impl Cases<'_> {
             }
             Ok(Err(Fault::Cancelled)) => return ControlFlow::Break(()),
             Ok(Err(fault)) => Err(RunError::fault(&file, &name, &fault)),
-            Err(panic) => {
-                let text = panic.downcast_ref::<String>().cloned();
-                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                let detail = format!("panic: {}", text.unwrap_or_default());
-                Err(RunError::Fault { file, case: name, detail })
-            }
+            Err(panic) => Err(RunError::panic(&file, &name, panic)),
         };
         self.shared.progress.cases_done.fetch_add(1, Ordering::Relaxed);
         if self.reports.send(report).is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

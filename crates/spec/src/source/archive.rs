@@ -17,8 +17,9 @@ fn open(path: &Path, shown: &str) -> Result<Box<dyn Read>, InputError> {
     let file = BufReader::with_capacity(READ_BUFFER_BYTES, File::open(path).map_err(unreadable)?);
     let name = path.to_string_lossy();
     if name.ends_with("xz") {
-        let stream = liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY_BYTES, liblzma::stream::CONCATENATED)
-            .map_err(|error| InputError::file(shown, error))?;
+        let stream =
+            liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY_BYTES, liblzma::stream::CONCATENATED)
+                .map_err(|error| InputError::file(shown, error))?;
         Ok(Box::new(liblzma::bufread::XzDecoder::new_stream(file, stream)))
     } else if name.ends_with("gz") {
         Ok(Box::new(flate2::bufread::MultiGzDecoder::new(file)))
@@ -62,5 +63,8 @@ pub fn for_each_archived(
             return Ok(());
         }
     }
+    // The end mark of a tar comes before the checksum of what packs it: only the whole stream is known to be whole.
+    let mut rest = archive.into_inner().take(limits.total_bytes);
+    std::io::copy(&mut rest, &mut std::io::sink()).map_err(broken)?;
     Ok(())
 }

@@ -17,7 +17,8 @@ pub fn list(paths: &[String], limits: &Limits) -> Result<Vec<Source>, InputError
         } else if is_archive(path) {
             sources.push(Source::Archive { path: path.to_owned() });
         } else {
-            let name = path.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
+            let name =
+                path.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
             sources.push(Source::File { path: path.to_owned(), name, named: true });
         }
     }
@@ -39,7 +40,9 @@ fn walk(
         return Err(InputError::file(shown, format!("more than {} folders deep", limits.depth)));
     }
     let mut children = fs::read_dir(folder)
-        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>())
+        .and_then(|entries| {
+            entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
+        })
         .map_err(|error| InputError::file(&shown, error))?;
     children.sort();
     for child in children {

@@ -1,16 +1,20 @@
 //! Runs one transaction of a state test and compares what came out.
 
+use std::sync::atomic::AtomicBool;
+
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use solder_engine::chain::{Chain, Fork, Receipt};
 use solder_engine::state::memory::{MemoryState, UnknownBlockHash};
 use solder_engine::trie::state_root;
-use solder_engine::{Block, BlockOutcome, EngineError, ExecuteOptions, Rejection, Transaction, execute_block};
+use solder_engine::{
+    Block, BlockOutcome, EngineError, ExecuteOptions, Rejection, Transaction, execute_block,
+};
 
 use super::format::{Env, Post, StateTest};
 use super::transaction::{TooLarge, address_of, build, compare_bytes, decode};
 use crate::fixture::{compare_alloc, is_named, state_of};
-use crate::run::{CaseOutcome, Mismatch, TraceBuffer, Verdict};
+use crate::run::{CaseOutcome, Cases, Mismatch, TraceBuffer, Verdict};
 
 /// A fault of a fixture's field: which, and what is wrong with it.
 type FieldError = (String, &'static str);
@@ -40,9 +44,12 @@ impl<'a> Prepared<'a> {
         let in_pre = |(field, detail): FieldError| (format!("pre.{field}"), detail);
         let state = state_of(&test.pre, UnknownBlockHash::HashOfNumber).map_err(in_pre)?;
         let template = &test.transaction;
-        let from_key = || template.secret_key.as_ref().and_then(address_of);
+        let signer = template.secret_key.as_ref().and_then(address_of);
         let missing = || ("transaction.sender".into(), "neither a sender nor a usable secretKey");
-        let sender = template.sender.or_else(from_key).ok_or_else(missing)?;
+        let sender = template.sender.or(signer).ok_or_else(missing)?;
+        if signer.is_some_and(|signer| signer != sender) {
+            return Err(("transaction.secretKey".into(), "is not the sender's"));
+        }
         Ok(Self { test, state, sender })
     }
 
@@ -57,13 +64,13 @@ impl<'a> Prepared<'a> {
     }
 
     /// Runs one case; a failing one again with a trace, if asked for.
-    pub fn run(&self, rules: &ForkRules, post: &Post, trace: bool) -> CaseOutcome {
-        let verdict = self.check(rules, post, None)?;
-        if !trace || verdict == Verdict::Passed {
+    pub fn run(&self, rules: &ForkRules, post: &Post, cases: &Cases<'_>) -> CaseOutcome {
+        let verdict = self.check(rules, post, cases.cancel(), None)?;
+        if !cases.trace() || verdict == Verdict::Passed {
             return Ok((verdict, None));
         }
         let buffer = TraceBuffer::default();
-        self.check(rules, post, Some(&buffer))?;
+        self.check(rules, post, cases.cancel(), Some(&buffer))?;
         Ok((verdict, Some(buffer.take_text())))
     }
 
@@ -71,14 +78,15 @@ impl<'a> Prepared<'a> {
         &self,
         rules: &ForkRules,
         post: &Post,
+        cancel: &AtomicBool,
         trace: Option<&TraceBuffer>,
     ) -> Result<Verdict, solder_engine::Fault> {
         let mut wrong = Vec::new();
         let attempt = match self.transaction(rules, post, &mut wrong) {
-            Ok(tx) => self.execute(rules, tx, trace)?,
+            Ok(tx) => self.execute(rules, tx, cancel, trace)?,
             Err(rejection) => Attempt::Refused(rejection),
         };
-        compare_exception(post, &attempt, &mut wrong);
+        compare_exception(post, rules.fork, &attempt, &mut wrong);
         let outcome = match &attempt {
             Attempt::Ran(outcome) => Some(outcome),
             Attempt::Refused(_) => None,
@@ -119,7 +127,11 @@ impl<'a> Prepared<'a> {
             (Ok(tx), None) => Ok(tx),
             (Err(_), Some(Err(rejection))) => Err(rejection),
             (Err(TooLarge(field)), Some(Ok(decoded))) => {
-                wrong.push(Mismatch::new(format!("transaction.{field}"), "a value that fits", "one too large"));
+                wrong.push(Mismatch::new(
+                    format!("transaction.{field}"),
+                    "a value that fits",
+                    "one too large",
+                ));
                 Ok(Transaction { sender: self.sender, ..decoded })
             }
             (Err(TooLarge(field)), None) => {
@@ -132,10 +144,12 @@ impl<'a> Prepared<'a> {
         &self,
         rules: &ForkRules,
         tx: Transaction,
+        cancel: &AtomicBool,
         trace: Option<&TraceBuffer>,
     ) -> Result<Attempt, solder_engine::Fault> {
         let block = Block { header: rules.header.clone(), transactions: vec![tx], ..Default::default() };
-        let mut options = ExecuteOptions { transactions_only: true, ..Default::default() };
+        let mut options =
+            ExecuteOptions { transactions_only: true, cancel: Some(cancel), ..Default::default() };
         if let Some(sink) = trace {
             options.trace = Some(sink);
         }
@@ -163,10 +177,10 @@ fn header_of(env: &Env, fork: Fork) -> Header {
     }
 }
 
-fn compare_exception(post: &Post, attempt: &Attempt, wrong: &mut Vec<Mismatch>) {
+fn compare_exception(post: &Post, fork: Fork, attempt: &Attempt, wrong: &mut Vec<Mismatch>) {
     match (&post.expect_exception, attempt) {
         (None, Attempt::Ran(_)) => {}
-        (Some(expected), Attempt::Refused(rejection)) if is_named(expected, rejection) => {}
+        (Some(expected), Attempt::Refused(rejection)) if is_named(expected, rejection, fork) => {}
         (Some(expected), Attempt::Refused(rejection)) => {
             wrong.push(Mismatch::new("expectException", expected, rejection));
         }

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, Bytes, TxKind};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use crate::fixture::{Alloc, Config, Count, Pairs, Quantity, Wide};
+use crate::fixture::{AccessEntry, Alloc, AuthorizationEntry, Config, Count, Pairs, Quantity, Wide};
 
 /// One test: a state, a block, a template of transactions, and by fork what they lead to.
 #[derive(Debug, Deserialize)]
@@ -57,29 +57,6 @@ pub struct Template {
     pub access_lists: Option<Vec<Option<Vec<AccessEntry>>>>,
     pub blob_versioned_hashes: Option<Vec<B256>>,
     pub authorization_list: Option<Vec<AuthorizationEntry>>,
-}
-
-/// An entry of an access list.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
-pub struct AccessEntry {
-    pub address: Address,
-    pub storage_keys: Vec<B256>,
-}
-
-/// A signed authorization.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
-pub struct AuthorizationEntry {
-    pub chain_id: Quantity,
-    pub address: Address,
-    pub nonce: Count,
-    pub y_parity: Option<Count>,
-    pub v: Option<Count>,
-    pub r: Quantity,
-    pub s: Quantity,
 }
 
 /// What one transaction leads to.

@@ -25,10 +25,12 @@ pub(crate) fn run_file(cases: &mut Cases<'_>) -> Result<ControlFlow<()>, InputEr
         Err(error) => return Err(error),
     };
     for (name, test) in &tests.0 {
-        let at = |(field, detail): (String, &str)| InputError::field(&file.path, format!("{name}.{field}"), detail);
+        let at = |(field, detail): (String, &str)| {
+            InputError::field(&file.path, format!("{name}.{field}"), detail)
+        };
         let mut prepared = None;
         for (fork, posts) in &test.post.0 {
-            if cases.fork_filter().is_some_and(|only| only != fork) {
+            if !cases.wants(fork) {
                 continue;
             }
             let prepared = match &mut prepared {
@@ -39,7 +41,7 @@ pub(crate) fn run_file(cases: &mut Cases<'_>) -> Result<ControlFlow<()>, InputEr
             for post in posts {
                 post.indexes.check(&test.transaction).map_err(at)?;
                 let full = cases.full_name(&case_name(name, fork, posts.len(), post));
-                let flow = cases.run(full, fork, || prepared.run(&chain, post, cases.trace()));
+                let flow = cases.run(full, fork, || prepared.run(&chain, post, cases));
                 if flow.is_break() {
                     return Ok(flow);
                 }

@@ -1,12 +1,10 @@
 //! From a template and its indexes to a transaction; and the transaction's bytes compared with it.
 
-use alloy_eips::eip2930::AccessListItem;
-use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Address, B256, U256};
 use solder_engine::{Rejection, Transaction};
 
-use super::format::{AuthorizationEntry, Indexes, Template};
-use crate::fixture::Wide;
+use super::format::{Indexes, Template};
+use crate::fixture::{AccessEntry, Wide};
 use crate::run::Mismatch;
 
 /// Why a template gives no transaction: a number is larger than a transaction can carry. Only the transaction's
@@ -64,22 +62,12 @@ pub(super) fn build(
         sender,
         ..Default::default()
     };
-    for entry in access_list.into_iter().flatten() {
-        let item = AccessListItem { address: entry.address, storage_keys: entry.storage_keys.clone() };
-        tx.access_list.push(item);
-    }
+    tx.access_list.extend(access_list.into_iter().flatten().map(AccessEntry::to_item));
     for entry in template.authorization_list.iter().flatten() {
-        tx.authorization_list.push(authorization(entry)?);
+        tx.authorization_list.push(entry.to_signed().ok_or(TooLarge("authorizationList.yParity"))?);
     }
     tx.recover_authorities();
     Ok(tx)
-}
-
-fn authorization(entry: &AuthorizationEntry) -> Result<SignedAuthorization, TooLarge> {
-    let inner = Authorization { chain_id: entry.chain_id.0, address: entry.address, nonce: entry.nonce.0 };
-    let parity = entry.y_parity.or(entry.v).map_or(0, |parity| parity.0);
-    let parity = u8::try_from(parity).map_err(|_| TooLarge("authorizationList.yParity"))?;
-    Ok(SignedAuthorization::new_unchecked(inner, parity, entry.r.0, entry.s.0))
 }
 
 /// The transaction that the test's bytes hold.
@@ -123,7 +111,11 @@ pub(super) fn compare_bytes(built: &Transaction, decoded: &Transaction, out: &mu
     check("accessList", format!("{:?}", built.access_list), format!("{:?}", decoded.access_list));
     let blobs = |tx: &Transaction| format!("{:?}", tx.blob_versioned_hashes);
     check("blobVersionedHashes", blobs(built), blobs(decoded));
-    check("maxFeePerBlobGas", built.max_fee_per_blob_gas.to_string(), decoded.max_fee_per_blob_gas.to_string());
+    check(
+        "maxFeePerBlobGas",
+        built.max_fee_per_blob_gas.to_string(),
+        decoded.max_fee_per_blob_gas.to_string(),
+    );
     let authorizations = |tx: &Transaction| format!("{:?}", tx.authorization_list);
     check("authorizationList", authorizations(built), authorizations(decoded));
     if built.tx_type != 0 {

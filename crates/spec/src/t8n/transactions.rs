@@ -31,8 +31,11 @@ impl Candidate {
     /// Whether this is a transaction at all in this fork, valid or not: only those count in the body and in the
     /// index that the tries use.
     pub fn is_transaction(&self) -> bool {
-        const UNREADABLE: [Code; 6] = [
+        const UNREADABLE: [Code; 9] = [
             Code::TransactionRlp,
+            Code::Type3WithFullBlobs,
+            Code::Type3ContractCreation,
+            Code::Type4ContractCreation,
             Code::TypeNotSupported,
             Code::Type1PreFork,
             Code::Type2PreFork,

@@ -172,11 +172,30 @@ struct TraceFiles<'a> {
 
 impl TraceSink for TraceFiles<'_> {
     fn open(&self, index: usize) -> std::io::Result<Box<dyn Write>> {
-        Ok(Box::new(BufWriter::new(File::create(&self.names[index])?)))
+        Ok(Box::new(TraceFile { path: self.names[index].clone(), file: None }))
     }
 
     fn fields(&self) -> TraceFields {
         self.fields
+    }
+}
+
+/// A file that is created by the first write: a rejected transaction leaves none.
+struct TraceFile {
+    path: PathBuf,
+    file: Option<BufWriter<File>>,
+}
+
+impl Write for TraceFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match &mut self.file {
+            Some(file) => file.write(bytes),
+            None => self.file.insert(BufWriter::new(File::create(&self.path)?)).write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), Write::flush)
     }
 }
 
