@@ -60,9 +60,19 @@ def against_header(given: TransitionInput, result: dict[str, Any]) -> list[str]:
     ]
 
 
+# Cases of EIP-7610 (creation collides with storage alone), which was withdrawn upstream.
+WITHDRAWN = (
+    "eip7610",
+    "InitCollision",
+    "create2collisionStorage",
+    "dynamicAccountOverwriteEmpty",
+    "RevertInCreateInInit",
+)
+
+
 def is_withdrawn(name: str) -> bool:
-    """Cases of EIP-7610 (creation over existing storage), which was withdrawn upstream."""
-    return "eip7610" in name or "InitCollision" in name or "initcollision" in name
+    """Does the case need EIP-7610?"""
+    return any(part in name for part in WITHDRAWN)
 
 
 @dataclass

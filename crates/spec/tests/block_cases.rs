@@ -145,5 +145,5 @@ fn unknown_networks_and_mistyped_blocks_are_input_errors() {
     let mut fixture = only(&load("block.json"), SEVERAL);
     case_mut(&mut fixture)["blocks"][1]["rlp"] = json!("0x1");
     let blamed = run_value(Format::Block, &fixture).input_error().field.clone().expect("a field");
-    assert!(blamed.ends_with("blocks[1].rlp"), "{blamed}");
+    assert!(blamed.ends_with("blocks.1.rlp"), "{blamed}");
 }

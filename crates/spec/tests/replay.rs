@@ -40,7 +40,7 @@ fn load_edited(test: &str, file: &str, edit: impl FnOnce(&mut Value)) -> Result<
 
 /// The edit must be refused, and blamed on this file and field.
 fn refused(test: &str, file: &str, field: &str, edit: impl FnOnce(&mut Value)) {
-    let error = load_edited(test, file, edit).unwrap_err();
+    let error = load_edited(test, file, edit).err().unwrap();
     assert!(error.path.ends_with(file), "{error}");
     let blamed = error.field.clone().unwrap_or_default();
     assert!(blamed.contains(field), "{field}: {error}");
@@ -108,7 +108,7 @@ fn mistyped_and_missing_fields_are_refused_by_name() {
     let error = load_edited("parent", block, |value| {
         value.as_object_mut().unwrap().remove("parentHash");
     });
-    assert!(error.unwrap_err().detail.contains("parentHash"));
+    assert!(error.err().unwrap().detail.contains("parentHash"));
 }
 
 #[test]
@@ -129,7 +129,10 @@ fn a_false_claim_of_the_header_is_no_error_of_the_file() {
 #[test]
 fn a_wrong_pre_state_is_refused_by_account() {
     let state = "pre_state.json";
-    let first = |value: &mut Value| value.as_object().unwrap().keys().next().unwrap().clone();
+    let first = |value: &mut Value| {
+        let mut addresses = value.as_object().unwrap().keys();
+        addresses.find(|address| address[2..].contains(|digit: char| digit.is_alphabetic())).unwrap().clone()
+    };
     for (test, name, wrong) in [
         ("balance", "balance", json!("ten")),
         ("nonce", "nonce", json!(-1)),
@@ -147,7 +150,7 @@ fn a_wrong_pre_state_is_refused_by_account() {
         let account = value[&address].clone();
         value[address.to_uppercase().replace("0X", "0x")] = account;
     });
-    assert!(error.unwrap_err().detail.contains("twice"));
+    assert!(error.err().unwrap().detail.contains("twice"));
 }
 
 #[test]
@@ -157,13 +160,13 @@ fn truncated_and_absent_files_are_named() {
         let path = folder.join(name);
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        let error = load(folder.to_str().unwrap()).unwrap_err();
+        let error = load(folder.to_str().unwrap()).err().unwrap();
         let file = name.rsplit('/').next().unwrap();
         assert!(error.path.ends_with(file), "{name}: {error}");
         fs::write(&path, whole).unwrap();
     }
     fs::remove_file(folder.join("pre_state.json")).unwrap();
-    assert!(load(folder.to_str().unwrap()).unwrap_err().path.ends_with("pre_state.json"));
+    assert!(load(folder.to_str().unwrap()).err().unwrap().path.ends_with("pre_state.json"));
     fs::remove_file(folder.join("block.json")).unwrap();
     assert!(find(folder.to_str().unwrap()).is_err());
     assert!(find(folder.join("absent").to_str().unwrap()).is_err());

@@ -147,8 +147,8 @@ fn contradictions_are_named() {
 fn missing_fields_and_repeated_keys_are_input_errors() {
     let mut fixture = only(&load("state.json"), LOGS);
     case_mut(&mut fixture).as_object_mut().unwrap().remove("pre");
-    let detail = run_value(Format::State, &fixture).input_error().detail.clone();
-    assert!(detail.contains("`pre`"), "{detail}");
+    let field = run_value(Format::State, &fixture).input_error().field.clone().unwrap();
+    assert!(field.ends_with("[fork_Cancun-state_test-].pre"), "{field}");
 
     let text = serde_json::to_string(&only(&load("state.json"), LOGS)).unwrap();
     let address = "0x00000000000000000000000000000000000000aa";

@@ -40,6 +40,10 @@ fn main() -> ExitCode {
             eprintln!("{error}");
             ExitCode::from(2)
         }
+        Err(Failure::Nothing(name)) => {
+            eprintln!("--only {name}: no such measurement, or its data is absent");
+            ExitCode::from(2)
+        }
         Err(Failure::Outcome(detail)) => {
             eprintln!("{detail}");
             ExitCode::FAILURE
@@ -94,7 +98,10 @@ fn run(options: &Options) -> Result<Report, Failure> {
             }
         }
     }
-    Ok(report)
+    match &options.only {
+        Some(name) if report.is_empty() => Err(Failure::Nothing(name.clone())),
+        _ => Ok(report),
+    }
 }
 
 fn progress(measured: Measured) -> Measured {

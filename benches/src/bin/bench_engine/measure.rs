@@ -14,6 +14,8 @@ use solder_spec::InputError;
 pub enum Failure {
     /// A file.
     Input(InputError),
+    /// Nothing has the name that was asked for.
+    Nothing(String),
     /// An engine stopped, or the two disagree.
     Outcome(String),
 }

@@ -6,7 +6,7 @@ const USAGE: &str = "usage: bench-engine [--repeats N] [--blocks PATH] [--only N
 
   --repeats N    runs of each engine per block, at least 1; times are minima (default 21)
   --blocks PATH  block folders, or an archive of them, instead of the data folder's
-  --only NAME    only what begins with NAME: serial_vs_revm, recovery, native, erc20_100, ...
+  --only NAME    only this: serial_vs_revm, recovery, erc20_100, or a family such as native
   --json FILE    write the last line to FILE too";
 const DEFAULT_REPEATS: u32 = 21;
 
@@ -41,8 +41,43 @@ impl Options {
         Ok(options)
     }
 
-    /// Whether `name` is to be measured.
+    /// Whether `name` is to be measured: it is what was asked for, or one of that family.
     pub fn wants(&self, name: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| name.starts_with(only.as_str()))
+        let Some(only) = &self.only else { return true };
+        name.strip_prefix(only.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_are_read() {
+        let options = parse("--repeats 3 --only native_100 --blocks a/b --json out").unwrap();
+        assert_eq!(options.repeats, 3);
+        assert_eq!(options.blocks, Some("a/b".into()));
+        assert_eq!(options.json, Some("out".into()));
+        assert!(options.wants("native_100"));
+        assert!(!options.wants("native_1000") && !options.wants("native"));
+    }
+
+    #[test]
+    fn a_family_is_wanted_as_a_whole() {
+        let options = parse("--only native").unwrap();
+        assert!(options.wants("native_1") && options.wants("native_1000"));
+        assert!(!options.wants("serial_vs_revm"));
+        assert!(parse("").unwrap().wants("anything"));
+    }
+
+    #[test]
+    fn wrong_options_are_refused() {
+        for line in ["--repeats", "--repeats 0", "--repeats many", "--fast", "native"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 }

@@ -50,6 +50,11 @@ fn locked_version(name: &str) -> &'static str {
 }
 
 impl Report {
+    /// Whether nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.generated.is_empty() && self.recovery.is_none()
+    }
+
     /// Sums over mainnet's blocks: ours, the baseline's.
     fn sums(&self) -> (f64, f64) {
         let ours = self.blocks.iter().map(|block| block.seconds).sum();

@@ -10,6 +10,7 @@ pub mod collect;
 pub mod database;
 pub mod environment;
 pub mod interrupt;
+pub mod intrinsic;
 pub mod keccak;
 pub mod net_gas_metering;
 pub mod rejection;
@@ -34,7 +35,7 @@ use crate::chain::Transaction;
 use crate::error::{EngineError, Fault};
 use crate::state::{ChangeSet, StateReader};
 use crate::trace::{StepTracer, TraceSink};
-use database::StateDb;
+use database::{Loaded, StateDb};
 use keccak::KeccakMemo;
 use settle::Settling;
 
@@ -155,9 +156,10 @@ impl<'a, INSP> Machine<'a, INSP> {
             resets: AddressSet::default(),
             access_list: record_accesses.then(AccessRecorder::default),
         };
-        let mut journaled_state = Journal::new(StateDb { reader });
+        let Room { accounts, loaded } = ROOM.take();
+        let mut journaled_state = Journal::new(StateDb { reader, loaded });
         journaled_state.set_spec_id(spec);
-        journaled_state.inner.state = KEPT_ACCOUNTS.take();
+        journaled_state.inner.state = accounts;
         let ctx = Context {
             block: env,
             tx: idle,
@@ -235,24 +237,39 @@ impl<'a, INSP> Machine<'a, INSP> {
     /// The changes, and the block access list where one was recorded.
     pub fn finish(mut self) -> Result<(ChangeSet, Option<Bal>), Fault> {
         let changes = collect::collect(&self.evm.ctx)?;
-        keep_room(&mut self.evm.ctx.journaled_state.inner.state);
+        let journal = &mut self.evm.ctx.journaled_state;
+        let accounts = std::mem::take(&mut journal.inner.state);
+        Room::keep(accounts, std::mem::take(&mut journal.database.loaded));
         let list = self.evm.ctx.chain.access_list.take().map(|recorder| recorder.list);
         Ok((changes, list))
     }
 }
 
-/// The most accounts for which a thread keeps room between blocks.
-const MAX_KEPT_ACCOUNTS: usize = 16_384;
-
-thread_local! {
-    /// An empty map with the room that an earlier block needed: growing it anew would move every account.
-    static KEPT_ACCOUNTS: Cell<EvmState> = Cell::new(EvmState::default());
+/// What a thread keeps between blocks: empty, with the room that an earlier block needed. Growing it anew would move
+/// every account.
+#[derive(Default)]
+struct Room {
+    accounts: EvmState,
+    loaded: Loaded,
 }
 
-fn keep_room(accounts: &mut EvmState) {
-    let mut accounts = std::mem::take(accounts);
-    if accounts.capacity() <= MAX_KEPT_ACCOUNTS {
-        accounts.clear();
-        KEPT_ACCOUNTS.set(accounts);
+/// The most accounts for which room is kept.
+const MAX_KEPT_ACCOUNTS: usize = 131_072;
+/// Room is kept only where the block used at least this part of it: a small block is slow in a large table.
+const MIN_KEPT_USE: usize = 16;
+
+thread_local! {
+    static ROOM: Cell<Room> = Cell::new(Room::default());
+}
+
+impl Room {
+    /// Empties what a block used and keeps it for the next.
+    fn keep(mut accounts: EvmState, mut loaded: Loaded) {
+        let fits = accounts.capacity() <= MAX_KEPT_ACCOUNTS;
+        if fits && accounts.len().max(MIN_KEPT_USE) * MIN_KEPT_USE >= accounts.capacity() {
+            accounts.clear();
+            loaded.clear();
+            ROOM.set(Self { accounts, loaded });
+        }
     }
 }

@@ -3,15 +3,17 @@
 
 use std::marker::PhantomData;
 
-use revm::context::result::{ExecutionResult, HaltReason, ResultGas};
-use revm::context::{ContextTr, JournalTr, LocalContextTr};
+use revm::context::result::{ExecutionResult, HaltReason, InvalidTransaction, ResultGas};
+use revm::context::{Cfg, ContextTr, JournalTr, LocalContextTr};
 use revm::context_interface::context::take_error;
 use revm::handler::{EvmTr, FrameResult, Handler, post_execution};
 use revm::inspector::{Inspector, InspectorHandler};
+use revm::interpreter::InitialAndFloorGas;
 use revm::interpreter::interpreter::EthInterpreter;
+use revm::primitives::hardfork::SpecId;
 use revm::state::Account;
 
-use super::{EngineContext, EngineEvm, TransactError};
+use super::{EngineContext, EngineEvm, TransactError, intrinsic};
 
 /// The handler.
 pub struct Settling<'a, INSP> {
@@ -28,6 +30,32 @@ impl<'a, INSP> Handler for Settling<'a, INSP> {
     type Evm = EngineEvm<'a, INSP>;
     type Error = TransactError;
     type HaltReason = HaltReason;
+
+    fn validate_initial_tx_gas(&self, evm: &mut Self::Evm) -> Result<InitialAndFloorGas, TransactError> {
+        let ctx = evm.ctx_ref();
+        let tx = *ctx.tx();
+        let mut gas = intrinsic::initial_gas(&ctx.cfg.gas_params, tx);
+        if ctx.cfg.spec < SpecId::AMSTERDAM {
+            // State gas exists from Amsterdam on.
+            gas.set_initial_state_gas(0);
+        }
+        let (gas_limit, initial_gas, gas_floor) = (tx.gas_limit, gas.initial_total_gas(), gas.floor_gas());
+        if initial_gas > gas_limit {
+            return Err(InvalidTransaction::CallGasCostMoreThanGasLimit { gas_limit, initial_gas }.into());
+        }
+        if ctx.cfg.spec >= SpecId::PRAGUE && gas_floor > gas_limit {
+            return Err(InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit }.into());
+        }
+        let cap = ctx.cfg.tx_gas_limit_cap();
+        if ctx.cfg.spec >= SpecId::AMSTERDAM && gas_limit > cap {
+            // Regular gas is capped for each transaction; state gas has a reservoir of its own (EIP-8037).
+            let gas_floor = gas.initial_regular_gas().max(gas_floor);
+            if gas_floor > cap {
+                return Err(InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit: cap }.into());
+            }
+        }
+        Ok(gas)
+    }
 
     fn execution_result(
         &mut self,

@@ -2,10 +2,10 @@
 
 use alloy_primitives::{
     Address, B256, Bytes, U256, keccak256,
-    map::{AddressMap, B256Map, U256Map},
+    map::{AddressIndexMap, B256Map, U256Map},
 };
 use revm::primitives::KECCAK_EMPTY;
-use revm::state::{AccountInfo, Bytecode};
+use revm::state::{AccountId, AccountInfo, Bytecode};
 
 use super::{ChangeSet, Read, StateReader, Ticket};
 use crate::error::Fault;
@@ -51,7 +51,7 @@ pub enum UnknownBlockHash {
 /// A state in memory. Cloning copies it; code is shared.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryState {
-    accounts: AddressMap<StateAccount>,
+    accounts: AddressIndexMap<StateAccount>,
     codes: B256Map<Bytecode>,
     block_hashes: std::collections::BTreeMap<u64, B256>,
     unknown_block_hash: UnknownBlockHash,
@@ -111,7 +111,7 @@ impl MemoryState {
     pub fn apply(&mut self, changes: &ChangeSet) {
         for change in &changes.accounts {
             let Some(after) = &change.after else {
-                self.accounts.remove(&change.address);
+                self.accounts.swap_remove(&change.address);
                 continue;
             };
             if let Some((hash, code)) = change.code.as_ref().map(|code| (after.code_hash, code)) {
@@ -144,11 +144,20 @@ impl MemoryState {
 
 impl StateReader for MemoryState {
     fn account(&self, address: Address) -> Result<Read<Option<AccountInfo>>, Fault> {
-        Ok(Read::Ready(self.accounts.get(&address).map(|account| account.info.clone())))
+        let found = self.accounts.get_full(&address);
+        Ok(Read::Ready(found.map(|(place, _, account)| AccountInfo {
+            account_id: AccountId::new(place),
+            ..account.info.clone()
+        })))
     }
 
-    fn storage(&self, address: Address, slot: U256) -> Result<Read<U256>, Fault> {
-        let value = self.accounts.get(&address).and_then(|account| account.storage.get(&slot));
+    fn storage(&self, address: Address, hint: Option<AccountId>, slot: U256) -> Result<Read<U256>, Fault> {
+        let hinted = hint.and_then(|hint| self.accounts.get_index(hint.get()));
+        let account = match hinted {
+            Some((found, account)) if *found == address => Some(account),
+            _ => self.accounts.get(&address),
+        };
+        let value = account.and_then(|account| account.storage.get(&slot));
         Ok(Read::Ready(value.copied().unwrap_or_default()))
     }
 

@@ -2,7 +2,7 @@
 //! network answers later, and a scheduler may run something else meanwhile. The serial engine waits.
 
 use alloy_primitives::{Address, B256, U256};
-use revm::state::{AccountInfo, Bytecode};
+use revm::state::{AccountId, AccountInfo, Bytecode};
 
 use crate::error::Fault;
 
@@ -21,11 +21,12 @@ pub enum Read<T> {
 
 /// A consistent view of the state before a block. Implementations are shared between workers.
 pub trait StateReader: Send + Sync {
-    /// The account, or `None` where none exists. `code` may be left out; [`Self::code`] then answers.
+    /// The account, or `None` where none exists. `code` may be left out; [`Self::code`] then answers. `account_id`
+    /// may carry the reader's own name for the account, which comes back with each read of its slots.
     fn account(&self, address: Address) -> Result<Read<Option<AccountInfo>>, Fault>;
 
-    /// The value of a slot; zero where it was never set.
-    fn storage(&self, address: Address, slot: U256) -> Result<Read<U256>, Fault>;
+    /// The value of a slot; zero where it was never set. `hint` is the `account_id` that [`Self::account`] gave.
+    fn storage(&self, address: Address, hint: Option<AccountId>, slot: U256) -> Result<Read<U256>, Fault>;
 
     /// Analysed code by its hash.
     fn code(&self, hash: B256) -> Result<Read<Bytecode>, Fault>;

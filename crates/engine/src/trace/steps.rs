@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use revm::bytecode::opcode::{self, OpCode};
-use revm::context::{ContextTr, JournalTr};
+use revm::context::{Cfg, ContextTr, JournalTr};
 use revm::inspector::Inspector;
 use revm::interpreter::instructions::gas_table_spec;
 use revm::interpreter::interpreter::EthInterpreter;
@@ -15,8 +15,6 @@ use revm::interpreter::{
     InterpreterAction, InterpreterResult, STACK_LIMIT,
 };
 use revm::primitives::hardfork::SpecId;
-
-use crate::evm::EngineContext;
 
 /// What a trace holds beside the always-present fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -215,17 +213,17 @@ fn error_text(result: InstructionResult) -> String {
     }
 }
 
-impl<'a> Inspector<EngineContext<'a>, EthInterpreter> for StepTracer {
-    fn step(&mut self, interpreter: &mut Interpreter<EthInterpreter>, context: &mut EngineContext<'a>) {
+impl<CTX: ContextTr> Inspector<CTX, EthInterpreter> for StepTracer {
+    fn step(&mut self, interpreter: &mut Interpreter<EthInterpreter>, context: &mut CTX) {
         if interpreter.bytecode.bytecode_len() == 0 {
             // revm runs its implicit STOP where geth runs nothing.
             return;
         }
         let depth = context.journal_mut().depth();
-        self.begin(interpreter, depth, context.cfg.spec);
+        self.begin(interpreter, depth, context.cfg().spec().into());
     }
 
-    fn step_end(&mut self, interpreter: &mut Interpreter<EthInterpreter>, _: &mut EngineContext<'a>) {
+    fn step_end(&mut self, interpreter: &mut Interpreter<EthInterpreter>, _: &mut CTX) {
         let action = interpreter.bytecode.action().as_ref();
         let result = action.and_then(|action| action.instruction_result());
         let error = result.filter(|result| !result.is_ok() && *result != InstructionResult::Revert);
@@ -243,22 +241,22 @@ impl<'a> Inspector<EngineContext<'a>, EthInterpreter> for StepTracer {
         self.end(interpreter, gas_given, error);
     }
 
-    fn call(&mut self, _: &mut EngineContext<'a>, _: &mut CallInputs) -> Option<CallOutcome> {
+    fn call(&mut self, _: &mut CTX, _: &mut CallInputs) -> Option<CallOutcome> {
         self.outer_refunds.push(self.refund);
         None
     }
 
-    fn call_end(&mut self, context: &mut EngineContext<'a>, _: &CallInputs, outcome: &mut CallOutcome) {
+    fn call_end(&mut self, context: &mut CTX, _: &CallInputs, outcome: &mut CallOutcome) {
         self.outer_refunds.pop();
         self.summary(context.journal_mut().depth(), &outcome.result);
     }
 
-    fn create(&mut self, _: &mut EngineContext<'a>, _: &mut CreateInputs) -> Option<CreateOutcome> {
+    fn create(&mut self, _: &mut CTX, _: &mut CreateInputs) -> Option<CreateOutcome> {
         self.outer_refunds.push(self.refund);
         None
     }
 
-    fn create_end(&mut self, context: &mut EngineContext<'a>, _: &CreateInputs, outcome: &mut CreateOutcome) {
+    fn create_end(&mut self, context: &mut CTX, _: &CreateInputs, outcome: &mut CreateOutcome) {
         self.outer_refunds.pop();
         self.summary(context.journal_mut().depth(), &outcome.result);
     }

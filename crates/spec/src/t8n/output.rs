@@ -250,3 +250,33 @@ fn account_json(state: &MemoryState, account: &StateAccount) -> AccountJson {
         storage: account.storage.iter().map(|(slot, value)| (B256::from(*slot), *value)).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_consensus::proofs::ordered_trie_root_with_encoder;
+    use alloy_rlp::BufMut;
+
+    #[test]
+    fn indexed_root_of_all_indices_is_the_ordered_root() {
+        for count in [0usize, 1, 2, 127, 128, 129, 300] {
+            let values: Vec<Vec<u8>> = (0..count).map(|index| vec![index as u8; 40]).collect();
+            let ordered = ordered_trie_root_with_encoder(&values, |value, out| out.put_slice(value));
+            assert_eq!(indexed_root(values.iter().map(Vec::as_slice).enumerate()), ordered, "{count}");
+        }
+    }
+
+    #[test]
+    fn indexed_root_keeps_a_gap() {
+        let values = [vec![1u8; 40], vec![2u8; 40]];
+        let slices = || values.iter().map(Vec::as_slice);
+        let with_gap = indexed_root([0, 2].into_iter().zip(slices()));
+        assert_ne!(with_gap, indexed_root(slices().enumerate()));
+    }
+
+    #[test]
+    fn body_wraps_typed_transactions_alone() {
+        let (legacy, typed) = (vec![0xc1, 0x01], vec![0x02, 0xc0]);
+        assert_eq!(body(&[legacy, typed]), [0xc5, 0xc1, 0x01, 0x82, 0x02, 0xc0]);
+    }
+}

@@ -268,3 +268,60 @@ fn sign(unsigned: &Unsigned, secret: B256, chain_id: Option<u64>) -> Result<[U25
     let word = |bytes: &[u8]| U256::from_be_slice(bytes);
     Ok([v(parity), word(&compact[..32]), word(&compact[32..])])
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use alloy_primitives::{hex, keccak256};
+
+    /// The example of EIP-155.
+    const UNSIGNED: &str = r#"[{"nonce": "0x9", "gasPrice": "0x4a817c800", "gas": "0x5208",
+        "to": "0x3535353535353535353535353535353535353535", "value": "0xde0b6b3a7640000", "input": "0x",
+        "secretKey": "0x4646464646464646464646464646464646464646464646464646464646464646"}]"#;
+    const SIGNED: [u8; 110] = hex!(
+        "f86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025a028ef61340bd939bc"
+        "2195fe537567866003e1a15d3c71ff63e1590620aa636276a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb196"
+        "6a3b6d83"
+    );
+
+    fn read(text: &str, fork: Fork) -> Vec<Candidate> {
+        read_transactions(text.as_bytes(), fork, 1).unwrap()
+    }
+
+    #[test]
+    fn json_is_signed_as_the_standard_says() {
+        let candidates = read(UNSIGNED, Fork::Osaka);
+        assert_eq!(candidates[0].raw, SIGNED);
+        let tx = candidates[0].read.as_ref().unwrap();
+        assert_eq!(tx.sender, hex!("9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f"));
+        assert_eq!(tx.hash(), keccak256(SIGNED));
+    }
+
+    #[test]
+    fn json_before_spurious_dragon_is_not_protected() {
+        let candidates = read(UNSIGNED, Fork::Homestead);
+        assert_eq!(candidates[0].read.as_ref().unwrap().chain_id, None);
+    }
+
+    #[test]
+    fn rlp_is_quoted_or_bare() {
+        let hex = format!("0xf86e{}", hex::encode(SIGNED));
+        for text in [hex.clone(), format!("{hex}\n"), format!("\"{hex}\"")] {
+            assert_eq!(read(&text, Fork::Osaka)[0].raw, SIGNED);
+        }
+        assert!(read("null", Fork::Osaka).is_empty());
+    }
+
+    #[test]
+    fn typed_before_its_fork_is_no_transaction() {
+        for (fork, listed) in [(Fork::Istanbul, false), (Fork::Berlin, true)] {
+            // An access list transaction that lacks nothing but a valid signature.
+            let text = r#"[{"type": "0x1", "nonce": "0x0", "gasPrice": "0x1", "gas": "0x1", "to": null,
+                "value": "0x0", "input": "0x", "accessList": [], "v": "0x0", "r": "0x0", "s": "0x0"}]"#;
+            let candidate = &read(text, fork)[0];
+            assert_eq!(candidate.is_transaction(), listed);
+            assert!(candidate.read.is_err());
+        }
+    }
+}

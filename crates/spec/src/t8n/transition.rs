@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use alloy_primitives::{Address, B256, U256};
-use revm::state::{AccountInfo, Bytecode};
+use revm::state::{AccountId, AccountInfo, Bytecode};
 use solder_engine::block::import::root_with;
 use solder_engine::block::{ExecuteOptions, Policy};
 use solder_engine::state::{MemoryState, Read, StateReader, Ticket};
@@ -212,8 +212,8 @@ impl StateReader for InputState<'_> {
         self.state.account(address)
     }
 
-    fn storage(&self, address: Address, slot: U256) -> Result<Read<U256>, Fault> {
-        self.state.storage(address, slot)
+    fn storage(&self, address: Address, hint: Option<AccountId>, slot: U256) -> Result<Read<U256>, Fault> {
+        self.state.storage(address, hint, slot)
     }
 
     fn code(&self, hash: B256) -> Result<Read<Bytecode>, Fault> {
