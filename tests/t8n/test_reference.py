@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from .reference import Reference
+
 SEED = 20
 # Archive -> how many of its files, and how many cases of each, are drawn.
 SAMPLES = {
@@ -41,15 +43,12 @@ def drawn(archive: Path, file_count: int, case_count: int) -> Iterator[FixtureCh
 
 
 @pytest.mark.parametrize("archive", SAMPLES)
-def test_reference_agrees_on_sample(data: Path, archive: str) -> None:
-    pytest.importorskip("ethereum_spec_tools", reason="ethereum-execution is not installed (requirements/oracle.txt)")
-    from .reference import Reference
+def test_reference_agrees_on_sample(data: Path, reference: Reference, archive: str) -> None:
     from .sweep import Sweep
 
-    sweep = Sweep(Reference())
+    sweep = Sweep(reference)
     for chain in drawn(data / "fixtures" / "blockchain" / f"{archive}.tar.xz", *SAMPLES[archive]):
         sweep.chain(chain)
-    sweep.reference.close()
     assert sweep.found == []
     # The comparison happened: on as many blocks as this, and hardly any was beyond the reference.
     assert sweep.counts["equal"] >= SAMPLES[archive][0]

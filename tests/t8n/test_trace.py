@@ -13,6 +13,8 @@ from .test_interface import ALLOC, ENV, RECIPIENT, SENDER, signed, transition
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .reference import Reference
+
 CALLEE = "0x" + "22" * 20
 # What is between the keys of a line and the reference's: its names for errors, and KECCAK for KECCAK256.
 OWN_WORDS = ("error", "opName")
@@ -83,19 +85,14 @@ def test_trace_fields_are_chosen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_trace_equals_reference(tmp_path: Path, program: str) -> None:
-    pytest.importorskip("ethereum_spec_tools", reason="ethereum-execution is not installed (requirements/oracle.txt)")
-    from .reference import Reference
-
+def test_trace_equals_reference(tmp_path: Path, reference: Reference, program: str) -> None:
     code = PROGRAMS[program]
     txs = [signed(gas="0xf4240", value="0x0")]
     given = TransitionInput(
         name=program, network="Cancun", fork="Cancun", chain_id=1, alloc=accounts(code), env=ENV, txs=txs, body="",
         header={}, expect_exception=None, has_ommers=False,
     )  # fmt: skip
-    reference = Reference()
     theirs = reference.traces(given)
-    reference.close()
     mine = traced(tmp_path, code)
     assert len(theirs) == 1
     assert [without_words(line) for line in mine] == [without_words(line) for line in theirs[0]]

@@ -74,7 +74,7 @@ fn every_changed_header_field_is_reported_by_its_name() {
 fn changed_exception_names_are_reported() {
     let field = "blocks.0.expectException".to_owned();
     let other = json!("BlockException.INVALID_STATE_ROOT");
-    assert_eq!(fields_after(INVALID, |case| case["blocks"][0]["expectException"] = other), [field.clone()]);
+    assert_eq!(fields_after(INVALID, |case| case["blocks"][0]["expectException"] = other), [field.as_str()]);
     let added = json!("BlockException.INVALID_STATE_ROOT");
     assert!(fields_after(SEVERAL, |case| case["blocks"][0]["expectException"] = added).contains(&field));
     let removed =

@@ -9,6 +9,7 @@ use solder_bench::Workload;
 use solder_bench::baseline::{Baseline, Finished};
 use solder_engine::{BlockOutcome, ExecuteOptions, execute_block};
 use solder_spec::InputError;
+use solder_spec::replay::thread_cpu_seconds;
 
 /// Why nothing was measured.
 pub enum Failure {
@@ -26,6 +27,43 @@ impl From<InputError> for Failure {
     }
 }
 
+/// Wall time, and CPU time of the executing thread: on a busy machine the second is the steadier one.
+#[derive(Clone, Copy, Debug)]
+pub struct Seconds {
+    pub wall: f64,
+    pub cpu: f64,
+}
+
+impl Seconds {
+    const MAX: Self = Self { wall: f64::INFINITY, cpu: f64::INFINITY };
+    pub const ZERO: Self = Self { wall: 0.0, cpu: 0.0 };
+
+    fn min(self, other: Self) -> Self {
+        Self { wall: self.wall.min(other.wall), cpu: self.cpu.min(other.cpu) }
+    }
+
+    /// Baseline over ours, wall and CPU.
+    pub fn ratio(self, ours: Self) -> Self {
+        Self { wall: self.wall / ours.wall, cpu: self.cpu / ours.cpu }
+    }
+}
+
+impl std::ops::Add for Seconds {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { wall: self.wall + other.wall, cpu: self.cpu + other.cpu }
+    }
+}
+
+/// Runs `work` under both clocks.
+fn timed<T>(work: impl FnOnce() -> T) -> (Seconds, T) {
+    let (wall, cpu) = (Instant::now(), thread_cpu_seconds());
+    let result = work();
+    let cpu = thread_cpu_seconds() - cpu;
+    (Seconds { wall: wall.elapsed().as_secs_f64(), cpu }, result)
+}
+
 /// What was measured on one block: minima over the repeats.
 #[derive(Clone, Debug)]
 pub struct Measured {
@@ -33,16 +71,16 @@ pub struct Measured {
     pub fork: &'static str,
     pub transactions: usize,
     pub gas_used: u64,
-    pub seconds: f64,
-    pub baseline_seconds: f64,
+    pub ours: Seconds,
+    pub baseline: Seconds,
     /// 64-byte hashes answered from memory, and computed.
     pub keccak_memo: (u64, u64),
 }
 
 impl Measured {
     /// Baseline seconds over ours.
-    pub fn ratio(&self) -> f64 {
-        self.baseline_seconds / self.seconds
+    pub fn ratio(&self) -> Seconds {
+        self.baseline.ratio(self.ours)
     }
 }
 
@@ -54,8 +92,8 @@ pub fn measure(workload: &Workload, repeats: u32) -> Result<Measured, Failure> {
         fork: workload.fork.name(),
         transactions: workload.block.transactions.len(),
         gas_used: 0,
-        seconds: f64::INFINITY,
-        baseline_seconds: f64::INFINITY,
+        ours: Seconds::MAX,
+        baseline: Seconds::MAX,
         keccak_memo: (0, 0),
     };
     for repeat in 0..=repeats {
@@ -70,8 +108,8 @@ pub fn measure(workload: &Workload, repeats: u32) -> Result<Measured, Failure> {
         found.gas_used = ours.1.gas_used;
         found.keccak_memo = ours.1.keccak_memo;
         if repeat > 0 {
-            found.seconds = found.seconds.min(ours.0);
-            found.baseline_seconds = found.baseline_seconds.min(theirs.0);
+            found.ours = found.ours.min(ours.0);
+            found.baseline = found.baseline.min(theirs.0);
         }
     }
     Ok(found)
@@ -81,22 +119,18 @@ fn stopped(workload: &Workload, who: &str, why: impl std::fmt::Display) -> Failu
     Failure::Outcome(format!("{}: {who}: {why}", workload.name))
 }
 
-fn run_ours(workload: &Workload) -> Result<(f64, BlockOutcome), Failure> {
+fn run_ours(workload: &Workload) -> Result<(Seconds, BlockOutcome), Failure> {
     let Workload { chain, fork, block, state, .. } = workload;
     let options = ExecuteOptions::default();
     // revm's database and transactions are copied before each of its runs: both read memory that was just written.
     let (block, state) = (block.clone(), state.clone());
-    let start = Instant::now();
-    let outcome = execute_block(chain, *fork, &block, &state, &options);
-    let seconds = start.elapsed().as_secs_f64();
+    let (seconds, outcome) = timed(|| execute_block(chain, *fork, &block, &state, &options));
     Ok((seconds, outcome.map_err(|error| stopped(workload, "solder", error))?))
 }
 
-fn run_baseline(baseline: &Baseline<'_>, workload: &Workload) -> Result<(f64, Finished), Failure> {
+fn run_baseline(baseline: &Baseline<'_>, workload: &Workload) -> Result<(Seconds, Finished), Failure> {
     let prepared = baseline.prepare();
-    let start = Instant::now();
-    let finished = baseline.run(prepared);
-    let seconds = start.elapsed().as_secs_f64();
+    let (seconds, finished) = timed(|| baseline.run(prepared));
     Ok((seconds, finished.map_err(|error| stopped(workload, "revm", error))?))
 }
 

@@ -1,8 +1,10 @@
 //! The table and the JSON object.
 
+use std::ops::Add;
+
 use serde_json::{Map, Value, json};
 
-use super::measure::Measured;
+use super::measure::{Measured, Seconds};
 use super::options::Options;
 
 /// The lock file names the baseline's exact version.
@@ -23,15 +25,16 @@ pub struct Report {
 pub fn line(measured: &Measured) -> String {
     let (hits, misses) = measured.keccak_memo;
     format!(
-        "{:>16} {:<16} {:>6} tx {:>13} gas  solder {:>10.3} ms  revm {:>10.3} ms  ratio {:>5.2}  {:>6.0} Mgas/s  memo {hits}/{}",
+        "{:>16} {:<16} {:>6} tx {:>13} gas  solder {:>10.3} ms  revm {:>10.3} ms  ratio {:>5.2} (cpu {:>5.2})  {:>6.0} Mgas/s  memo {hits}/{}",
         measured.name,
         measured.fork,
         measured.transactions,
         measured.gas_used,
-        measured.seconds * 1e3,
-        measured.baseline_seconds * 1e3,
-        measured.ratio(),
-        measured.gas_used as f64 / measured.seconds / 1e6,
+        measured.ours.wall * 1e3,
+        measured.baseline.wall * 1e3,
+        measured.ratio().wall,
+        measured.ratio().cpu,
+        measured.gas_used as f64 / measured.ours.wall / 1e6,
         hits + misses,
     )
 }
@@ -56,9 +59,9 @@ impl Report {
     }
 
     /// Sums over mainnet's blocks: ours, the baseline's.
-    fn sums(&self) -> (f64, f64) {
-        let ours = self.blocks.iter().map(|block| block.seconds).sum();
-        (ours, self.blocks.iter().map(|block| block.baseline_seconds).sum())
+    fn sums(&self) -> (Seconds, Seconds) {
+        let sum = |of: fn(&Measured) -> Seconds| self.blocks.iter().map(of).fold(Seconds::ZERO, Add::add);
+        (sum(|block| block.ours), sum(|block| block.baseline))
     }
 
     pub fn print_table(&self) {
@@ -68,13 +71,15 @@ impl Report {
         }
         if !self.blocks.is_empty() {
             let (ours, baseline) = self.sums();
-            let slower = self.blocks.iter().filter(|block| block.ratio() < 1.0).count();
+            let ratio = baseline.ratio(ours);
+            let slower = self.blocks.iter().filter(|block| block.ratio().wall < 1.0).count();
             eprintln!(
-                "{} mainnet blocks: solder {:.3} ms, revm {:.3} ms, ratio {:.3}; slower on {slower}",
+                "{} mainnet blocks: solder {:.3} ms, revm {:.3} ms, ratio {:.3} (cpu {:.3}); slower on {slower}",
                 self.blocks.len(),
-                ours * 1e3,
-                baseline * 1e3,
-                baseline / ours,
+                ours.wall * 1e3,
+                baseline.wall * 1e3,
+                ratio.wall,
+                ratio.cpu,
             );
         }
         if let Some(rate) = self.recovery {
@@ -83,17 +88,19 @@ impl Report {
     }
 
     pub fn to_json(&self, options: &Options) -> Value {
-        let mut ratios = Map::new();
-        let mut seconds = Map::new();
+        let (mut ratios, mut cpu_ratios, mut seconds) = (Map::new(), Map::new(), Map::new());
+        let mut add = |name: &str, ours: Seconds, baseline: Seconds| {
+            let ratio = baseline.ratio(ours);
+            ratios.insert(name.into(), json!(ratio.wall));
+            cpu_ratios.insert(name.into(), json!(ratio.cpu));
+            seconds.insert(name.into(), json!({"solder": ours.wall, "revm": baseline.wall}));
+        };
         if !self.blocks.is_empty() {
             let (ours, baseline) = self.sums();
-            ratios.insert("serial_vs_revm".into(), json!(baseline / ours));
-            seconds.insert("serial_vs_revm".into(), json!({"solder": ours, "revm": baseline}));
+            add("serial_vs_revm", ours, baseline);
         }
         for measured in &self.generated {
-            ratios.insert(measured.name.clone(), json!(measured.ratio()));
-            let pair = json!({"solder": measured.seconds, "revm": measured.baseline_seconds});
-            seconds.insert(measured.name.clone(), pair);
+            add(&measured.name, measured.ours, measured.baseline);
         }
         json!({
             "benchmark": "engine",
@@ -104,6 +111,7 @@ impl Report {
             "blocks": self.blocks.len(),
             "recovered_senders_per_second": self.recovery,
             "seconds": seconds,
+            "cpu_ratios": cpu_ratios,
             "ratios": ratios,
         })
     }

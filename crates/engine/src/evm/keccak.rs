@@ -17,7 +17,7 @@ use revm::primitives::KECCAK_EMPTY;
 use super::EngineContext;
 
 /// Entries in the table (a power of two).
-const ENTRIES: usize = 4096;
+const ENTRIES: usize = 1024;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(32))]

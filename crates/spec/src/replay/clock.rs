@@ -98,7 +98,7 @@ pub fn replay(
 }
 
 /// The CPU time of this thread so far, in seconds.
-fn thread_cpu_seconds() -> f64 {
+pub fn thread_cpu_seconds() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }

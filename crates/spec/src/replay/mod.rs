@@ -14,5 +14,5 @@ mod sidecar;
 mod transaction_json;
 
 pub use block_json::FalseClaim;
-pub use clock::{Replay, replay};
+pub use clock::{Replay, replay, thread_cpu_seconds};
 pub use loader::{LoadedBlock, Loader, find, load};

@@ -17,32 +17,36 @@ pub(super) struct Candidate {
     pub raw: Vec<u8>,
     /// The transaction with its sender.
     pub read: Result<Transaction, Rejection>,
+    /// Given as JSON, so that its fields were there whatever they say.
+    from_json: bool,
 }
 
 impl Candidate {
-    fn decode(raw: Vec<u8>, fork: Fork) -> Self {
+    fn decode(raw: Vec<u8>, fork: Fork, from_json: bool) -> Self {
         let read = match known_type(&raw, fork) {
             Ok(()) => Transaction::decode(&raw),
             Err(rejection) => Err(rejection),
         };
-        Self { raw, read }
+        Self { raw, read, from_json }
     }
 
     /// Whether this is a transaction at all in this fork, valid or not: only those count in the body and in the
     /// index that the tries use.
     pub fn is_transaction(&self) -> bool {
-        const UNREADABLE: [Code; 9] = [
-            Code::TransactionRlp,
-            Code::Type3WithFullBlobs,
-            Code::Type3ContractCreation,
-            Code::Type4ContractCreation,
-            Code::TypeNotSupported,
-            Code::Type1PreFork,
-            Code::Type2PreFork,
-            Code::Type3PreFork,
-            Code::Type4PreFork,
-        ];
-        self.read.as_ref().err().is_none_or(|rejection| !UNREADABLE.contains(&rejection.code))
+        match self.read.as_ref().map_err(|rejection| rejection.code) {
+            // These types have no encoding of a creation.
+            Err(Code::Type3ContractCreation | Code::Type4ContractCreation) => self.from_json,
+            Err(
+                Code::TransactionRlp
+                | Code::Type3WithFullBlobs
+                | Code::TypeNotSupported
+                | Code::Type1PreFork
+                | Code::Type2PreFork
+                | Code::Type3PreFork
+                | Code::Type4PreFork,
+            ) => false,
+            Ok(_) | Err(_) => true,
+        }
     }
 }
 
@@ -87,7 +91,7 @@ fn from_rlp(hex: &str, fork: Fork) -> Result<Vec<Candidate>, Problem> {
         return Err(whole("RLP: not one list".into()));
     }
     let envelopes = split_envelopes(rest).map_err(|error| whole(format!("RLP: {error}")))?;
-    Ok(envelopes.into_iter().map(|raw| Candidate::decode(raw.to_vec(), fork)).collect())
+    Ok(envelopes.into_iter().map(|raw| Candidate::decode(raw.to_vec(), fork, false)).collect())
 }
 
 fn from_json(json: &Json<'_>, fork: Fork, chain_id: u64) -> Result<Vec<Candidate>, Problem> {
@@ -120,7 +124,7 @@ fn candidate(fields: Fields<'_, '_>, fork: Fork, chain_id: u64) -> Result<Candid
         known @ 0..=4 => known as u8,
         other => {
             let read = Err(Rejection::new(Code::TypeNotSupported, format!("type {other:#04x}")));
-            return Ok(Candidate { raw: Vec::new(), read });
+            return Ok(Candidate { raw: Vec::new(), read, from_json: true });
         }
     };
     let unsigned = Unsigned::read(fields, tx_type, chain_id)?;
@@ -137,7 +141,7 @@ fn candidate(fields: Fields<'_, '_>, fork: Fork, chain_id: u64) -> Result<Candid
             fields.optional("protected", Json::flag)?.unwrap_or(true) && fork >= Fork::SpuriousDragon;
         signature = sign(&unsigned, secret, protected.then_some(chain_id))?;
     }
-    Ok(Candidate::decode(unsigned.encode(signature), fork))
+    Ok(Candidate::decode(unsigned.encode(signature), fork, true))
 }
 
 /// The fields of a transaction in their RLP order, without the signature.
