@@ -76,6 +76,7 @@ def _readable_body(given: TransitionInput, reference: dict[str, Any]) -> str:
     rejected = reference["result"]["rejected"]
     unreadable = {item["index"] for item in rejected if item["error"].startswith(UNREADABLE)}
     items = rlp_items.decode(bytes.fromhex(given.body[2:]))
+    assert isinstance(items, list)
     return "0x" + rlp_items.encode([item for index, item in enumerate(items) if index not in unreadable]).hex()
 
 

@@ -187,7 +187,7 @@ fn the_digest_is_the_hash_of_the_documented_list() {
 }
 
 fn list_of(payload: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(payload.len()).unwrap();
+    let length = u8::try_from(payload.len()).unwrap_or(u8::MAX);
     let mut list = if length < 56 { vec![0xc0 + length] } else { vec![0xf8, length] };
     list.extend_from_slice(payload);
     list

@@ -17,12 +17,13 @@ use super::{EngineContext, EngineEvm, TransactError, intrinsic};
 
 /// The handler.
 pub struct Settling<'a, INSP> {
-    marker: PhantomData<(&'a (), fn() -> INSP)>,
+    block: PhantomData<&'a ()>,
+    inspector: PhantomData<fn() -> INSP>,
 }
 
 impl<INSP> Default for Settling<'_, INSP> {
     fn default() -> Self {
-        Self { marker: PhantomData }
+        Self { block: PhantomData, inspector: PhantomData }
     }
 }
 

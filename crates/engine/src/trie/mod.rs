@@ -22,7 +22,6 @@ pub fn state_root(state: &MemoryState) -> B256 {
             balance: account.info.balance,
             storage_root: storage_root(account),
             code_hash: account.info.code_hash,
-            ..Default::default()
         };
         (*address, leaf)
     }))
