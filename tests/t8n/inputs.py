@@ -18,6 +18,7 @@ HEADER_FIELDS = (
     "parentHash", "uncleHash", "coinbase", "stateRoot", "transactionsTrie", "receiptTrie", "bloom", "difficulty",
     "number", "gasLimit", "gasUsed", "timestamp", "extraData", "mixHash", "nonce", "baseFeePerGas",
     "withdrawalsRoot", "blobGasUsed", "excessBlobGas", "parentBeaconBlockRoot", "requestsHash",
+    "blockAccessListHash", "slotNumber",
 )  # fmt: skip
 
 # The key of the account that most of ethereum/tests sends from (published there).
@@ -149,7 +150,7 @@ class FixtureChain:
 
 def _header(items: Any) -> dict[str, str]:
     quantities = {"difficulty", "number", "gasLimit", "gasUsed", "timestamp"}
-    quantities |= {"baseFeePerGas", "blobGasUsed", "excessBlobGas"}
+    quantities |= {"baseFeePerGas", "blobGasUsed", "excessBlobGas", "slotNumber"}
     header = {}
     for name, value in zip(HEADER_FIELDS, items, strict=False):
         header[name] = hex(int.from_bytes(value, "big")) if name in quantities else "0x" + value.hex()
@@ -184,6 +185,8 @@ def _env(header: dict[str, str], parent: _Parent, rng: random.Random) -> dict[st
             env["parentBlobGasUsed"] = before["blobGasUsed"]
         else:
             env["currentExcessBlobGas"] = header["excessBlobGas"]
+    if "slotNumber" in header:
+        env["slotNumber"] = header["slotNumber"]
     if header["difficulty"] == "0x0":
         return env
     if derive_difficulty:

@@ -43,6 +43,7 @@ HEADER_OF = {
     "currentExcessBlobGas": "excessBlobGas",
     "requestsHash": "requestsHash",
     "blobGasUsed": "blobGasUsed",
+    "blockAccessListHash": "blockAccessListHash",
 }
 
 

@@ -1,6 +1,7 @@
 //! What a header claims of the outcome, against the outcome. Each claim is its own field, so that a mismatch
 //! names what is wrong.
 
+use alloy_eip7928::constants::ITEM_COST;
 use alloy_primitives::{B256, Bloom};
 use revm::primitives::hardfork::SpecId;
 
@@ -40,6 +41,20 @@ pub fn check_outcome(fork: Fork, header: &Header, outcome: &BlockOutcome) -> Res
         let hash = outcome.block_access_list_hash();
         let claimed = show(header.block_access_list_hash);
         differ(Code::InvalidBlockAccessList, "blockAccessListHash", claimed, show(hash))?;
+        check_access_list_size(header, outcome)?;
+    }
+    Ok(())
+}
+
+/// Every account and slot of the list has its price in gas, and the block's limit bounds their sum (EIP-7928).
+fn check_access_list_size(header: &Header, outcome: &BlockOutcome) -> Result<(), Rejection> {
+    let accounts = outcome.block_access_list.iter().flatten();
+    let items: usize =
+        accounts.map(|account| 1 + account.storage_changes.len() + account.storage_reads.len()).sum();
+    let most = header.gas_limit / ITEM_COST as u64;
+    if items as u64 > most {
+        let detail = format!("{items} accounts and slots, {most} allowed");
+        return Err(Rejection::new(Code::BlockAccessListGasLimitExceeded, detail));
     }
     Ok(())
 }

@@ -2,9 +2,15 @@
 //! state by the later drafts of EIP-2780, 8037 and 8038, so the prices of the fixtures' draft are put in their place.
 //! Experimental until the fork is final; the conformance table in the README says how far it gets.
 
+use revm::bytecode::opcode;
 use revm::context::CfgEnv;
 use revm::context_interface::cfg::{GasId, gas_params::GasParams};
+use revm::handler::instructions::EthInstructions;
+use revm::interpreter::instructions::gas_table_spec;
+use revm::interpreter::interpreter::EthInterpreter;
 use revm::primitives::hardfork::SpecId;
+
+use super::EngineContext;
 
 /// State bytes that an account, a slot and a delegation are priced at (EIP-8037, the fixtures' draft).
 const NEW_ACCOUNT_BYTES: u64 = 112;
@@ -61,6 +67,13 @@ pub fn set_prices(cfg: &mut CfgEnv, block_gas_limit: u64) {
         (GasId::code_deposit_state_gas(), per_byte),
         (GasId::tx_eip7702_state_gas_bytecode(), DELEGATION_BYTES * per_byte),
     ]);
+}
+
+/// Takes back the second read that a later draft (EIP-8038) charges where code is looked at from outside.
+pub fn set_instruction_prices(instructions: &mut EthInstructions<EthInterpreter, EngineContext<'_>>) {
+    for opcode in [opcode::EXTCODESIZE, opcode::EXTCODECOPY] {
+        instructions.insert_gas(opcode, gas_table_spec(SpecId::OSAKA)[opcode as usize]);
+    }
 }
 
 #[cfg(test)]

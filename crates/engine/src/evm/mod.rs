@@ -28,6 +28,7 @@ use revm::handler::instructions::EthInstructions;
 use revm::handler::{EthFrame, EthPrecompiles, Handler};
 use revm::inspector::InspectorHandler;
 use revm::interpreter::interpreter::EthInterpreter;
+use revm::primitives::hardfork::SpecId;
 use revm::state::{EvmState, bal::Bal};
 use revm::{Journal, context::ContextSetters};
 
@@ -172,6 +173,9 @@ impl<'a, INSP> Machine<'a, INSP> {
         let mut instructions = EthInstructions::new_mainnet_with_spec(spec);
         keccak::install(&mut instructions);
         interrupt::install(&mut instructions);
+        if spec == SpecId::AMSTERDAM {
+            amsterdam::set_instruction_prices(&mut instructions);
+        }
         if net_gas_metering {
             net_gas_metering::install(&mut instructions);
         }

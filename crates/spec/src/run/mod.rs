@@ -142,13 +142,20 @@ impl Run {
         self.shared.cancel.store(true, Ordering::Relaxed);
     }
 
-    /// Two archives may hold a case of the same name: the file tells them apart.
+    /// Two archives may hold a case of the same name: the file tells them apart, and a number where even that is
+    /// the same.
     fn make_unique(&mut self, report: &mut CaseReport) {
         use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
-        if !self.names.insert(hasher.hash_one(&report.name)) {
-            report.name = format!("{} @ {}", report.name, report.file);
-            self.names.insert(hasher.hash_one(&report.name));
+        if self.names.insert(hasher.hash_one(&report.name)) {
+            return;
+        }
+        let beside = format!("{} @ {}", report.name, report.file);
+        report.name.clone_from(&beside);
+        let mut number = 1u64;
+        while !self.names.insert(hasher.hash_one(&report.name)) {
+            number += 1;
+            report.name = format!("{beside} ({number})");
         }
     }
 }

@@ -112,6 +112,9 @@ fn env_from(fields: Fields<'_, '_>, network: &str, mut chain: Chain) -> Result<E
         });
         header.parent_beacon_block_root = Some(fields.required("parentBeaconBlockRoot", Json::hash)?);
     }
+    if fork >= Fork::Amsterdam {
+        header.slot_number = Some(fields.required("slotNumber", Json::u64)?);
+    }
     let block_hashes = block_hashes(fields, number)?;
     if let Some((_, hash)) =
         block_hashes.iter().find(|(ancestor, _)| Some(*ancestor) == number.checked_sub(1))
