@@ -250,3 +250,32 @@ fn cancelling_stops_a_transaction_that_would_run_for_hours() {
         assert_eq!(error, EngineError::Fault(Fault::Cancelled));
     }
 }
+
+/// SSTORE(1, 9), then deploys [`DESTROY`].
+const RECREATE: &[u8] = &[0x60, 9, 0x60, 1, 0x55, 0x61, 0x33, 0xff, 0x60, 0, 0x52, 0x60, 2, 0x60, 30, 0xf3];
+
+#[test]
+fn an_account_destroyed_and_recreated_with_the_same_storage_keeps_it() {
+    // CREATE2 of RECREATE with salt 0: the pitfall of block 10,094,566.
+    let mut factory = vec![0x6f];
+    factory.extend_from_slice(RECREATE);
+    factory.extend_from_slice(&[0x60, 0, 0x52, 0x60, 0, 0x60, 16, 0x60, 16, 0x60, 0, 0xf5]);
+    assert_eq!(RECREATE.len(), 16);
+    let child = OTHER.create2_from_code([0; 32], RECREATE);
+    let mut state = state_with(&[(SENDER, ETHER, &[]), (child, 0, DESTROY), (OTHER, 0, &factory)]);
+    let mut account = state.get(&child).unwrap().clone();
+    account.info.nonce = 1;
+    account.storage.insert(U256::from(1), U256::from(9));
+    state.insert(child, account.clone());
+    let before = state_root(&state);
+    let transactions = vec![call(0, child, 0), call(1, OTHER, 0)];
+    let outcome = run(Fork::Shanghai, &block(transactions), &state, Policy::Reject).unwrap();
+    assert!(outcome.receipts.iter().all(|receipt| receipt.success));
+    let change = outcome.changes.accounts.iter().find(|change| change.address == child).unwrap();
+    assert!(change.reset && !change.is_changed(), "a touch and a reset, but nothing differs");
+    state.apply(&outcome.changes);
+    assert_eq!(state.get(&child).unwrap().storage, account.storage);
+    state.apply(&outcome.changes.invert());
+    assert_eq!(state.get(&child).unwrap().storage, account.storage);
+    assert_eq!(state_root(&state), before);
+}

@@ -116,6 +116,7 @@ fn slots_of_created(
     Ok(changes)
 }
 
+/// Every slot that was or is not zero, equal ones too: applying a reset clears first.
 fn slots_after_reset(
     reader: &dyn StateReader,
     address: Address,
@@ -133,7 +134,7 @@ fn slots_after_reset(
     }
     Ok(slots
         .into_iter()
-        .filter(|(_, (before, after))| before != after)
+        .filter(|(_, (before, after))| !before.is_zero() || !after.is_zero())
         .map(|(slot, (before, after))| SlotChange { slot, before, after })
         .collect())
 }

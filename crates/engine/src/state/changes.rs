@@ -40,14 +40,19 @@ pub struct AccountChange {
     pub reset: bool,
     /// New code, where the code hash changed to one with code.
     pub code: Option<Bytecode>,
-    /// Slots that differ. After a reset this names every slot that was or is not zero, unless equal.
+    /// Slots that differ. After a reset every slot that was or is not zero, equal ones too.
     pub storage: Vec<SlotChange>,
 }
 
 impl AccountChange {
     /// Whether anything differs. A touch alone does not count.
     pub fn is_changed(&self) -> bool {
-        self.before != self.after || !self.storage.is_empty()
+        self.before != self.after || self.changed_slots().next().is_some()
+    }
+
+    /// The slots that differ.
+    pub fn changed_slots(&self) -> impl Iterator<Item = &SlotChange> {
+        self.storage.iter().filter(|slot| slot.before != slot.after)
     }
 }
 
@@ -103,7 +108,7 @@ impl ChangeSet {
                 after.nonce.encode(&mut item);
                 after.balance.encode(&mut item);
                 after.code_hash.encode(&mut item);
-                item.extend_from_slice(&encode_slots(&change.storage));
+                item.extend_from_slice(&encode_slots(change.changed_slots()));
             }
             append_list(&item, &mut items);
         }
@@ -113,8 +118,8 @@ impl ChangeSet {
     }
 }
 
-fn encode_slots(storage: &[SlotChange]) -> Vec<u8> {
-    let mut slots: Vec<_> = storage.iter().collect();
+fn encode_slots<'a>(changed: impl Iterator<Item = &'a SlotChange>) -> Vec<u8> {
+    let mut slots: Vec<_> = changed.collect();
     slots.sort_unstable_by_key(|slot| slot.slot);
     let mut pairs = Vec::new();
     for slot in slots {
