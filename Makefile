@@ -48,7 +48,7 @@ format:
 	$(BIN)/ruff format .
 
 wheel: $(VENV)/.wheel
-	$(BIN)/maturin build --release --zig --compatibility manylinux_2_28 --out dist
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin build --release --zig --compatibility manylinux_2_28 --out dist
 
 lock: $(VENV)/.deps
 	$(BIN)/python -m pip install --quiet pip-tools
