@@ -14,7 +14,7 @@ from .fixtures import cases, files
 from .inputs import FixtureChain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from .reference import Reference
@@ -43,11 +43,11 @@ def drawn(archive: Path, file_count: int, case_count: int) -> Iterator[FixtureCh
 
 
 @pytest.mark.parametrize("archive", SAMPLES)
-def test_reference_agrees_on_sample(data: Path, reference: Reference, archive: str) -> None:
+def test_reference_agrees_on_sample(data_file: Callable[[str], Path], reference: Reference, archive: str) -> None:
     from .sweep import Sweep
 
     sweep = Sweep(reference)
-    for chain in drawn(data / "fixtures" / "blockchain" / f"{archive}.tar.xz", *SAMPLES[archive]):
+    for chain in drawn(data_file(f"fixtures/blockchain/{archive}.tar.xz"), *SAMPLES[archive]):
         sweep.chain(chain)
     assert sweep.found == []
     # The comparison happened: on as many blocks as this, and hardly any was beyond the reference.

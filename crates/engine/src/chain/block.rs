@@ -4,7 +4,7 @@ use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_rlp::{Decodable, Header as RlpHeader};
 
-use super::transaction::{Transaction, decode_exact, split_envelopes};
+use super::transaction::{Transaction, split_envelopes};
 use crate::error::{Code, Rejection};
 
 /// The most bytes that a block may have on the wire (a limit on parsing, above every consensus limit).
@@ -81,9 +81,4 @@ impl Block {
             .collect::<Result<_, _>>()?;
         Ok(Self { header, transactions, ommers, withdrawals, size: Some(raw.len()) })
     }
-}
-
-/// Decodes one header and nothing else.
-pub fn decode_header(raw: &[u8]) -> Result<Header, Rejection> {
-    decode_exact(raw).map_err(structure)
 }

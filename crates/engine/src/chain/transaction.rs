@@ -3,7 +3,7 @@
 //! 1559, 4844 and 7702.
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
-use alloy_rlp::{BufMut, Decodable, Encodable, Header as RlpHeader};
+use alloy_rlp::{BufMut, Encodable, Header as RlpHeader};
 use revm::context_interface::transaction::{
     AccessListItem, Authorization, RecoveredAuthority, RecoveredAuthorization, SignedAuthorization,
     Transaction as RevmTransaction,
@@ -202,12 +202,6 @@ pub fn split_envelopes(mut list: &[u8]) -> Result<Vec<&[u8]>, alloy_rlp::Error> 
         list = rest;
     }
     Ok(envelopes)
-}
-
-/// Decodes exactly one value from `raw`.
-pub(super) fn decode_exact<T: Decodable>(mut raw: &[u8]) -> Result<T, alloy_rlp::Error> {
-    let value = T::decode(&mut raw)?;
-    if raw.is_empty() { Ok(value) } else { Err(alloy_rlp::Error::UnexpectedLength) }
 }
 
 impl RevmTransaction for Transaction {

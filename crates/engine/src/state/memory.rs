@@ -72,11 +72,6 @@ impl MemoryState {
         self.accounts.insert(address, account);
     }
 
-    /// Puts analysed code in, to be found by its hash.
-    pub fn insert_code(&mut self, hash: B256, code: Bytecode) {
-        self.codes.insert(hash, code);
-    }
-
     /// Remembers the hash of an ancestor.
     pub fn insert_block_hash(&mut self, number: u64, hash: B256) {
         self.block_hashes.insert(number, hash);
