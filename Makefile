@@ -1,4 +1,4 @@
-# run: replay the sample blocks.  test: every test.  bench, bench-engine: measured against revm.
+# run: replay the sample blocks.  test: every test.  bench, bench-engine, bench-replay: measured against revm.
 # lint: formats, lints, types.  conformance: the official fixtures.  wheel: a release build.  lock: pin requirements.
 #
 # SOLDER_DATA names the data folder (fixtures, mainnet blocks); without it the suites that need it are "absent".
@@ -14,13 +14,13 @@ CARGO_TEST := $(CARGO) test --release --locked
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench bench-engine lint format conformance wheel lock clean
+.PHONY: help run test bench bench-engine bench-replay lint format conformance conformance-forced wheel lock clean
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
 
 run: $(VENV)/.native
-	@$(BIN)/solder replay examples/blocks --repeat 5
+	@$(BIN)/solder replay examples/blocks --repeat 5 --workers 0 --schedule schedule.json
 
 test: $(VENV)/.native $(VENV)/.oracle
 	@$(BIN)/python tools/suites.py rust python conformance
@@ -28,10 +28,16 @@ test: $(VENV)/.native $(VENV)/.oracle
 conformance: $(VENV)/.native
 	@$(BIN)/python tools/suites.py conformance
 
-bench: bench-engine
+conformance-forced: $(VENV)/.native
+	@$(BIN)/python tools/suites.py forced
+
+bench: bench-engine bench-replay
 
 bench-engine:
 	@$(CARGO) run --release --locked --quiet -p solder-bench --bin bench-engine
+
+bench-replay:
+	@$(CARGO) run --release --locked --quiet -p solder-bench --bin bench-replay
 
 lint: $(VENV)/.native
 	$(CARGO) fmt --all --check

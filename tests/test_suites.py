@@ -24,14 +24,23 @@ def test_suites_absent_data_fails_under_ci_only(settings: dict[str, str], status
     assert all(line.split()[-5:-1] == ["0", "0", "0", "1"] for line in table)
 
 
+_KEYS = ("name", "command", "path", "cases", "skipped", "failed", "why")
+
+
 def _suites() -> list[dict[str, object]]:
     suites: list[dict[str, object]] = tomllib.loads((ROOT / "tests" / "suites.toml").read_text())["suite"]
     return suites
 
 
 def test_suites_say_what_must_pass() -> None:
-    for suite in _suites():
-        assert suite.keys() <= {"name", "command", "path", "cases", "skipped", "failed", "why"}
+    table = tomllib.loads((ROOT / "tests" / "suites.toml").read_text())
+    assert table.keys() == {"suite", "forced", "seeded"}
+    assert table["forced"] == {"workers": [1, 2, 8]}
+    for suite in table["seeded"]:
+        assert suite.keys() - {"list", "paths", "workers", "seeds"} <= {*_KEYS} - {"path"}
+        assert suite["seeds"] >= 20
+    for suite in [*_suites(), *table["seeded"]]:
+        assert suite.keys() <= {*_KEYS, "list", "paths", "workers", "seeds"}
         assert isinstance(suite["cases"], int)
         assert suite["cases"] > 0
         assert ("failed" in suite) == ("why" in suite)

@@ -2,8 +2,9 @@
 
     python tools/suites.py rust python conformance
 
-Suites: rust (cargo test), python (pytest), conformance (tests/suites.toml). A suite whose data is not there is
-"absent": that fails under CI (SOLDER_CI=1) unless SOLDER_NO_DATA=1 says that it is meant. Not a test framework.
+Suites: rust (cargo test), python (pytest), conformance (tests/suites.toml), forced (its state and blockchain tests
+again by the parallel engine, each transaction misled first). A suite whose data is not there is "absent": that fails
+under CI (SOLDER_CI=1) unless SOLDER_NO_DATA=1 says that it is meant. Not a test framework.
 """
 
 import json
@@ -14,15 +15,17 @@ import sys
 import time
 import tomllib
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 CARGO_TEST = ("test", "--release", "--locked", "--workspace", "--exclude", "solder-python")
 CARGO_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
 FAILURES_SHOWN = 20
+EXECUTING = ("statetest", "blocktest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,50 +73,88 @@ def python() -> Iterator[Line]:
 
 def conformance() -> Iterator[Line]:
     """The official suites in SOLDER_DATA, by the command line that a user has."""
-    data = Path(os.environ["SOLDER_DATA"])
-    for suite in tomllib.loads((ROOT / "tests" / "suites.toml").read_text())["suite"]:
-        path = data / suite["path"]
-        if path.exists():
-            yield _official(suite, path)
-        else:
-            yield Line(suite["name"], absent=1)
+    for suite in _table()["suite"]:
+        yield _official(suite)
 
 
-def _official(suite: dict[str, object], path: Path) -> Line:
-    name = str(suite["name"])
+def forced() -> Iterator[Line]:
+    """The state and blockchain tests by the parallel engine; what must pass serially must pass.
+
+    By 1, 2 and 8 workers; those with blocks of several transactions also under many seeds.
+    """
+    table = _table()
+    for workers in table["forced"]["workers"]:
+        for suite in table["suite"]:
+            if suite["command"][0] in EXECUTING:
+                yield _official(suite, ("--workers", str(workers), "--forced"), f", {workers} workers")
+    for suite in table["seeded"]:
+        data = Path(os.environ["SOLDER_DATA"])
+        seeds = [text for seed in range(suite["seeds"]) for text in ("--seed", str(seed))]
+        arguments = ("--workers", str(suite["workers"]), "--forced", "--cases", str(data / suite["list"]), *seeds)
+        yield _official(suite, arguments)
+
+
+def _table() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "tests" / "suites.toml").read_text())
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What the objects of a command say."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    executions: int = 0
+    transactions: int = 0
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Count a case; its failure is shown. The last object holds the executions."""
+        if "passed" in entry:
+            self.executions, self.transactions = entry.get("executions", 0), entry.get("transactions", 0)
+            return
+        passed = _replay_passed(entry) if "block" in entry else entry["pass"]
+        self.passed += passed is True
+        self.failed += passed is False
+        self.skipped += passed is None
+        if passed is False and self.failed <= FAILURES_SHOWN:
+            sys.stderr.write(f"FAILED {entry.get('name', entry.get('block'))}: {entry['error']}\n")
+
+
+def _official(suite: dict[str, Any], arguments: Sequence[str] = (), suffix: str = "") -> Line:
+    name = suite["name"] + suffix
+    paths = [Path(os.environ["SOLDER_DATA"]) / path for path in suite.get("paths", [suite.get("path")])]
+    if not all(path.exists() for path in paths):
+        return Line(name, absent=1)
     sys.stderr.write(f"--- {name}\n")
     start = time.monotonic()
-    command = [sys.executable, "-m", "solder", *suite["command"], str(path), "--json"]  # type: ignore[misc]
-    counts = {True: 0, False: 0, None: 0}
+    command = [sys.executable, "-m", "solder", *suite["command"], *map(str, paths), *arguments, "--json"]
+    counts = _Counts()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for text in process.stdout or ():
-            entry = json.loads(text)
-            if "passed" in entry:
-                continue
-            passed = _replay_passed(entry) if "block" in entry else entry["pass"]
-            counts[passed] += 1
-            if passed is False and counts[False] <= FAILURES_SHOWN:
-                sys.stderr.write(f"FAILED {entry.get('name', entry.get('block'))}: {entry['error']}\n")
+            counts.add(json.loads(text))
     seconds = time.monotonic() - start
     problem = None
     if process.returncode not in (0, 1):
         problem = f"the command ended with {process.returncode}"
-    elif counts[True] < int(str(suite["cases"])):
+    elif counts.passed < suite["cases"]:
         problem = f"at least {suite['cases']} should pass"
-    elif counts[False] > int(str(suite.get("failed", 0))):
+    elif counts.failed > suite.get("failed", 0):
         problem = f"at most {suite.get('failed', 0)} may fail"
-    elif counts[None] > int(str(suite["skipped"])):
+    elif counts.skipped > suite["skipped"]:
         problem = f"at most {suite['skipped']} may be skipped"
-    note = f"known: {suite['why']}" if counts[False] and problem is None else None
-    return Line(name, counts[True], counts[False], counts[None], seconds=seconds, problem=problem, note=note)
+    elif "--forced" in arguments and not 0 < 2 * counts.transactions <= counts.executions:
+        problem = f"{counts.executions} executions of {counts.transactions} transactions: not each was misled"
+    note = f"known: {suite['why']}" if counts.failed and problem is None else None
+    return Line(name, counts.passed, counts.failed, counts.skipped, seconds=seconds, problem=problem, note=note)
 
 
-def _replay_passed(entry: dict[str, object]) -> bool:
+def _replay_passed(entry: dict[str, Any]) -> bool:
     checks = ("gas_used_ok", "receipts_root_ok", "logs_bloom_ok")
     return entry["error"] is None and all(entry[check] is not False for check in checks)
 
 
-SUITES = {"rust": rust, "python": python, "conformance": conformance}
+SUITES = {"rust": rust, "python": python, "conformance": conformance, "forced": forced}
 
 
 def main(names: list[str]) -> int:

@@ -1,6 +1,7 @@
 //! Runs one engine alone on one block for some seconds, for a profiler to watch:
-//! `perf record cargo run --release -p solder-bench --example profile_engine -- solder native_100 5`.
-//! The block is a mainnet block's number, or a generated one (`native_100`, `erc20_1000`, ...).
+//! `perf record cargo run --release -p solder-bench --example profile_engine -- parallel:2 native_100 5`.
+//! The engine is `revm`, `serial`, `forced:W` or `parallel:W` on W workers; the block is a mainnet block's number, or a
+//! generated one (`native_100`, `erc20_1000`, ...).
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -8,8 +9,8 @@ use std::time::{Duration, Instant};
 use solder_bench::Workload;
 use solder_bench::baseline::Baseline;
 use solder_bench::data::{DataFolder, load_blocks, sample_blocks};
-use solder_bench::workloads::{erc20_transfers, hot_slot, native_transfers, one_sender, uniswap_swaps};
-use solder_engine::{ExecuteOptions, execute_block};
+use solder_bench::workloads::Family;
+use solder_engine::{ExecuteOptions, Parallel, execute_block};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -19,16 +20,25 @@ const SEED: u64 = 0x501d_e201;
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let [engine, name, seconds] = arguments.as_slice() else {
-        eprintln!("usage: profile_engine solder|revm BLOCK SECONDS");
+        eprintln!("usage: profile_engine revm|serial|forced:W|parallel:W BLOCK SECONDS");
         return ExitCode::from(2);
     };
-    let Some(workload) = find(name) else {
-        eprintln!("no block {name}");
+    let parallel = match parse_engine(engine) {
+        Ok(parallel) => parallel,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::from(2);
+        }
+    };
+    let (Some(workload), Ok(seconds)) = (find(name), seconds.parse()) else {
+        eprintln!("no block {name}, or no seconds {seconds}");
         return ExitCode::from(2);
     };
-    let time = Duration::from_secs(seconds.parse().unwrap_or(5));
+    let time = Duration::from_secs(seconds);
     let (mut runs, mut best, start) = (0u32, Duration::MAX, Instant::now());
     let baseline = (engine == "revm").then(|| Baseline::new(&workload));
+    let options = ExecuteOptions { parallel, ..Default::default() };
+    let mut report = None;
     while start.elapsed() < time {
         let took = match &baseline {
             Some(baseline) => {
@@ -42,9 +52,9 @@ fn main() -> ExitCode {
             None => {
                 let Workload { chain, fork, block, state, .. } = &workload;
                 let begin = Instant::now();
-                let outcome = execute_block(chain, *fork, block, state, &ExecuteOptions::default());
+                let outcome = execute_block(chain, *fork, block, state, &options);
                 let took = begin.elapsed();
-                drop(outcome);
+                report = outcome.ok().and_then(|outcome| outcome.parallel);
                 took
             }
         };
@@ -52,7 +62,22 @@ fn main() -> ExitCode {
         runs += 1;
     }
     println!("{engine} {name}: {runs} runs, best {:.3} ms", best.as_secs_f64() * 1e3);
+    if let Some(report) = report {
+        println!("{} workers, clamp {:?}, {:?}", report.workers_used, report.clamp, report.counters);
+    }
     ExitCode::SUCCESS
+}
+
+/// How ours is to run; `None` in series, and for revm.
+fn parse_engine(name: &str) -> Result<Option<Parallel>, String> {
+    let (kind, workers) = name.split_once(':').unwrap_or((name, ""));
+    match (kind, workers.parse::<usize>()) {
+        ("revm" | "serial", Err(_)) if workers.is_empty() => Ok(None),
+        ("forced" | "parallel", Ok(workers)) if workers > 0 => {
+            Ok(Some(Parallel { workers, forced: kind == "forced", ..Default::default() }))
+        }
+        _ => Err(format!("no engine {name}")),
+    }
 }
 
 fn find(name: &str) -> Option<Workload> {
@@ -63,13 +88,6 @@ fn find(name: &str) -> Option<Workload> {
     }
     let (kind, size) = name.rsplit_once('_')?;
     let gas = size.parse::<u64>().ok()? * 1_000_000;
-    let contracts = || data?.contracts().ok().flatten();
-    match kind {
-        "native" => Some(native_transfers(gas, SEED)),
-        "one_sender" => Some(one_sender(gas, SEED)),
-        "hot_slot" => Some(hot_slot(gas, SEED)),
-        "erc20" => Some(erc20_transfers(&contracts()?, gas, SEED)),
-        "uniswap" => Some(uniswap_swaps(&contracts()?, gas, SEED)),
-        _ => None,
-    }
+    let contracts = data.and_then(|data| data.contracts().ok().flatten());
+    Family::from_name(kind)?.generate(contracts.as_ref(), gas, SEED)
 }

@@ -47,6 +47,29 @@ pub fn sample_blocks() -> PathBuf {
     repository().join("examples/blocks")
 }
 
+/// The blocks to measure: those under `path`, else the data folder's, else the samples, and then it says so.
+pub fn measured_blocks(path: Option<&Path>, data: Option<&DataFolder>) -> Result<Vec<Workload>, InputError> {
+    let path = path.map(Path::to_owned).or_else(|| data.and_then(DataFolder::blocks));
+    let path = path.unwrap_or_else(|| {
+        eprintln!(
+            "no data folder (SOLDER_DATA): the sample blocks of this repository stand in for mainnet's"
+        );
+        sample_blocks()
+    });
+    let blocks = load_blocks(&path)?;
+    eprintln!("{} blocks from {}", blocks.len(), path.display());
+    Ok(blocks)
+}
+
+/// The contracts of the data folder. Says what is left out where there are none.
+pub fn measured_contracts(data: Option<&DataFolder>) -> Result<Option<Contracts>, InputError> {
+    let contracts = data.map(DataFolder::contracts).transpose()?.flatten();
+    if contracts.is_none() {
+        eprintln!("no data folder (SOLDER_DATA): blocks of ERC-20 transfers and Uniswap swaps are left out");
+    }
+    Ok(contracts)
+}
+
 /// Loads every block under `path`.
 pub fn load_blocks(path: &Path) -> Result<Vec<Workload>, InputError> {
     let mut loader = Loader::default();

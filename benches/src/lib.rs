@@ -1,8 +1,14 @@
-//! What benchmarks share: generated blocks (`workloads`), real ones (`data`), and plain revm as the baseline that
-//! every ratio is taken against (`baseline`). Measuring itself is in the binaries.
+//! What benchmarks share: generated blocks (`workloads`), real ones (`data`), plain revm as the baseline that every
+//! ratio is taken against (`baseline`), the clock (`clock`), and the comparison of outcomes without which no figure
+//! counts (`agreement`). What is run in which order is in the binaries.
 
+pub mod agreement;
 pub mod baseline;
+pub mod clock;
 pub mod data;
+pub mod failure;
+pub mod provenance;
 pub mod workloads;
 
+pub use failure::Failure;
 pub use workloads::Workload;

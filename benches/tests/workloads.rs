@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+use solder_bench::agreement::with_serial;
 use solder_bench::baseline::Baseline;
 use solder_bench::data::DataFolder;
 use solder_bench::workloads::{
-    Contracts, Workload, erc20_transfers, hot_slot, native_transfers, one_sender, uniswap_swaps,
+    Contracts, Workload, chain_sender, erc20_transfers, hot_slot, native_transfers, one_pool, uniswap_swaps,
 };
-use solder_engine::{ExecuteOptions, execute_block};
+use solder_engine::{ExecuteOptions, Parallel, execute_block};
 
 const GAS: u64 = 3_000_000;
 
@@ -19,7 +20,7 @@ fn contracts() -> Option<Contracts> {
     contracts
 }
 
-/// Runs both engines, compares them, and returns the logs per transaction.
+/// Runs both engines, ours in series and in parallel too, compares them, and returns the logs per transaction.
 fn check(workload: &Workload) -> usize {
     let Workload { chain, fork, block, state, name } = workload;
     let outcome = execute_block(chain, *fork, block, state, &ExecuteOptions::default()).unwrap();
@@ -29,6 +30,13 @@ fn check(workload: &Workload) -> usize {
     let baseline = Baseline::new(workload);
     let theirs = baseline.run(baseline.prepare()).unwrap();
     assert_eq!(baseline.digest(&theirs), outcome.changes.digest(), "{name}");
+    let parallel = Some(Parallel { workers: 2, forced: true, ..Parallel::default() });
+    let options = ExecuteOptions { parallel, ..ExecuteOptions::default() };
+    let shared = execute_block(chain, *fork, block, state, &options).unwrap();
+    with_serial(workload, "parallel", &shared, &outcome).unwrap();
+    let counters = shared.parallel.unwrap().counters;
+    assert_eq!(counters.transactions, block.transactions.len() as u64);
+    assert!(counters.executions >= counters.transactions, "{name}: {counters:?}");
     let logs = |receipt: &solder_engine::Receipt| receipt.logs.len();
     let first = outcome.receipts.first().map(logs).unwrap();
     assert!(outcome.receipts.iter().all(|receipt| receipt.logs.len() == first), "{name}");
@@ -47,7 +55,7 @@ fn native_transfers_touch_different_accounts() {
 
 #[test]
 fn one_sender_sends_everything() {
-    let workload = one_sender(GAS, 7);
+    let workload = chain_sender(GAS, 7);
     assert_eq!(check(&workload), 0);
     assert!(workload.block.transactions.iter().all(|tx| tx.sender == workload.block.transactions[0].sender));
 }
@@ -74,6 +82,18 @@ fn uniswap_swaps_move_both_tokens() {
     let Some(contracts) = contracts() else { return };
     // Two transfers, the pair's sync and its swap.
     assert_eq!(check(&uniswap_swaps(&contracts, GAS, 7)), 4);
+}
+
+#[test]
+fn one_pool_is_swapped_on_by_all() {
+    let Some(contracts) = contracts() else { return };
+    let workload = one_pool(&contracts, GAS, 7);
+    assert_eq!(check(&workload), 4);
+    let Workload { chain, fork, block, state, .. } = &workload;
+    let outcome = execute_block(chain, *fork, block, state, &ExecuteOptions::default()).unwrap();
+    let pairs: std::collections::BTreeSet<_> =
+        outcome.receipts.iter().map(|receipt| receipt.logs[3].address).collect();
+    assert_eq!(pairs.len(), 1);
 }
 
 #[test]

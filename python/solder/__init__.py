@@ -25,9 +25,9 @@ if TYPE_CHECKING:
         load_blocks,
     )
     from solder.config import Config, show_versions, versions
-    from solder.engine import BlockResult, ReplayReport, execute_block, replay_block
+    from solder.engine import BlockResult, ParallelReport, ReplayReport, Schedule, execute_block, replay_block
     from solder.errors import Fault, InputError, RejectedInput, SolderError, UnknownFork
-    from solder.spec import CaseResult, Suite, Tally, run_blocktests, run_statetests
+    from solder.spec import CaseResult, Parallel, Suite, Tally, run_blocktests, run_statetests
     from solder.state import Account, AccountChange, ChangeSet, State
 
 __all__ = [
@@ -43,9 +43,12 @@ __all__ = [
     "Header",
     "InputError",
     "Log",
+    "Parallel",
+    "ParallelReport",
     "Receipt",
     "RejectedInput",
     "ReplayReport",
+    "Schedule",
     "SolderError",
     "State",
     "Suite",
@@ -66,9 +69,9 @@ __all__ = [
 _HOME = {
     "chain": ("Block", "Chain", "Header", "Log", "Receipt", "Transaction", "find_blocks", "load_block", "load_blocks"),
     "config": ("Config", "show_versions", "versions"),
-    "engine": ("BlockResult", "ReplayReport", "execute_block", "replay_block"),
+    "engine": ("BlockResult", "ParallelReport", "ReplayReport", "Schedule", "execute_block", "replay_block"),
     "errors": ("Fault", "InputError", "RejectedInput", "SolderError", "UnknownFork"),
-    "spec": ("CaseResult", "Suite", "Tally", "run_blocktests", "run_statetests"),
+    "spec": ("CaseResult", "Parallel", "Suite", "Tally", "run_blocktests", "run_statetests"),
     "state": ("Account", "AccountChange", "ChangeSet", "State"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

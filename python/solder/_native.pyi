@@ -1,9 +1,12 @@
 """The native module (``crates/python``). Private: import from ``solder``; mypy's stubtest holds this file to it."""
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from os import PathLike
 from typing import Any, Literal, Self, TypedDict, final, type_check_only
 
 __all__ = [
+    "MAX_WORKERS",
     "Account",
     "AccountChange",
     "Block",
@@ -15,6 +18,7 @@ __all__ = [
     "Header",
     "Log",
     "Receipt",
+    "Schedule",
     "State",
     "Transaction",
     "__version__",
@@ -22,10 +26,12 @@ __all__ = [
     "execute_block",
     "provoke_panic",
     "replay_block",
+    "save_schedules",
     "t8n",
     "versions",
 ]
 
+MAX_WORKERS: int
 __version__: str
 
 @type_check_only
@@ -51,6 +57,61 @@ class ReplayDict(TypedDict):
     serial_seconds: float
     serial_cpu_seconds: float
     error: str | None
+
+@type_check_only
+class ParallelDict(TypedDict):
+    workers: int
+    workers_used: int
+    clamp_reason: str | None
+    parallel_equals_serial: bool
+    parallel_seconds: float | None
+    parallel_cpu_seconds: float | None
+    executions: int
+    conflicts: int
+    serial_fallbacks: int
+
+@type_check_only
+class CountersDict(TypedDict):
+    transactions: int
+    executions: int
+    conflicts: int
+    late_conflicts: int
+    parked: int
+    published: int
+    workers: int
+    workers_used: int
+    clamp: Literal["small", "few_transactions", "traced"] | None
+
+@type_check_only
+class HotDict(TypedDict):
+    address: str
+    contract: str | None
+    field: Literal["balance", "nonce", "code", "existence", "slot"]
+    slot: str | None
+    meaning: str | None
+    aborts: int
+    dependencies: int
+
+@type_check_only
+class SummaryDict(TypedDict):
+    workers: int
+    utilisation: float | None
+    critical_path_seconds: float
+    limit: dict[str, float | None]
+    predicted_speedup: dict[str, float | None]
+    measured_speedup: float | None
+    hottest: list[HotDict]
+
+@type_check_only
+class ScheduledBlockDict(TypedDict):
+    number: int
+    transactions: int
+    gas_used: int
+    workers: int
+    executions: int
+    conflicts: int
+    serial_seconds: float | None
+    parallel_seconds: float | None
 
 @type_check_only
 class BlobScheduleDict(TypedDict):
@@ -298,6 +359,22 @@ class BlockResult:
     def state_digest(self) -> bytes: ...
     @property
     def block_access_list_hash(self) -> bytes | None: ...
+    @property
+    def counters(self) -> CountersDict | None: ...
+    @property
+    def schedule(self) -> Schedule | None: ...
+
+@final
+class Schedule:
+    @staticmethod
+    def load(path: str) -> Schedule: ...
+    def save(self, path: str | PathLike[str]) -> None: ...
+    def summary(self, min_gas: int = 0, min_transactions: int = 0) -> SummaryDict: ...
+    def svg(self, block: int | None = None) -> str: ...
+    def _repr_svg_(self) -> str | None: ...
+    @property
+    def blocks(self) -> list[ScheduledBlockDict]: ...
+    def __len__(self) -> int: ...
 
 @final
 class ConformanceRun:
@@ -308,8 +385,12 @@ class ConformanceRun:
         *,
         fork: str | None,
         filter: str | None,
-        workers: int,
+        threads: int,
         trace: bool,
+        cases: AbstractSet[str] | None = None,
+        workers: int | None = None,
+        forced: bool = False,
+        seeds: Sequence[int] | None = None,
     ) -> Self: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> CaseDict: ...
@@ -321,6 +402,10 @@ class ConformanceRun:
     def files_foreign(self) -> int: ...
     @property
     def cases_done(self) -> int: ...
+    @property
+    def transactions(self) -> int: ...
+    @property
+    def executions(self) -> int: ...
 
 @final
 class BlockLoader:
@@ -328,9 +413,30 @@ class BlockLoader:
     def find(self, path: str) -> list[str]: ...
     def load(self, path: str) -> tuple[Block, State]: ...
 
-def execute_block(block: Block, state: State, policy: Literal["reject", "skip"] = "reject") -> BlockResult: ...
-def replay_block(block: Block, state: State, repeat: int) -> ReplayDict: ...
+def execute_block(
+    block: Block,
+    state: State,
+    policy: Literal["reject", "skip"] = "reject",
+    *,
+    workers: int = 1,
+    schedule: bool = False,
+    forced: bool = False,
+    mislead: bool = False,
+    seed: int | None = None,
+) -> BlockResult: ...
+def replay_block(
+    block: Block,
+    state: State,
+    repeat: int,
+    *,
+    workers: int | None = None,
+    schedule: bool = False,
+    forced: bool = False,
+    mislead: bool = False,
+    seed: int | None = None,
+) -> tuple[ReplayDict, ParallelDict | None, Schedule | None]: ...
 def t8n(alloc: bytes, env: bytes, txs: bytes, options: dict[str, Any]) -> dict[str, bytes]: ...
+def save_schedules(path: str, schedules: Sequence[Schedule]) -> None: ...
 def provoke_panic(text: str) -> None: ...
 def error_codes() -> list[tuple[str, str]]: ...
 def versions() -> dict[str, str]: ...

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from solder import _native
 
-MAX_WORKERS = 256
+MAX_WORKERS: int = _native.MAX_WORKERS
 """More threads than this are never started, whatever is asked for."""
 
 

@@ -1,6 +1,7 @@
 """Official fixtures on the command line, whole and damaged. The suites themselves run by `make conformance`."""
 
 import json
+import lzma
 import random
 import signal
 import subprocess
@@ -85,6 +86,53 @@ def test_fixtures_python_api(state_fixture: Path) -> None:
     assert suite.files_done == suite.files_total == 1
     with pytest.raises(TypeError):
         solder.run_statetests(str(state_fixture))
+
+
+@pytest.mark.parametrize("kind", ["statetest", "blocktest"])
+@pytest.mark.parametrize("how", [("--workers", 1), ("--workers", 2), ("--workers", 8), ("--seed", 5, "--seed", 6)])
+def test_fixtures_forced_runs_each_transaction_twice(
+    kind: str,
+    how: tuple[object, ...],
+    state_fixture: Path,
+    block_fixture: Path,
+    solder_command: Callable[..., Any],
+) -> None:
+    path = state_fixture if kind == "statetest" else block_fixture
+    *cases, counts = solder_command(kind, path, "--json").objects
+    ran = solder_command(kind, path, "--json", "--forced", *how)
+    assert ran.status == 0, ran.err
+    *forced, more = ran.objects
+    assert sorted(forced, key=str) == sorted(cases, key=str)
+    assert {key: more[key] for key in counts} == counts
+    assert more.keys() == counts.keys() | {"executions", "transactions"}
+    assert more["executions"] >= 2 * more["transactions"] > 0
+
+
+def test_fixtures_workers_are_told_in_text(state_fixture: Path, solder_command: Callable[..., Any]) -> None:
+    ran = solder_command("statetest", state_fixture, "--workers", 2)
+    assert ran.status == 0
+    assert "executions of" in ran.out
+
+
+def test_fixtures_list_of_cases_chooses(
+    block_fixture: Path, tmp_path: Path, solder_command: Callable[..., Any]
+) -> None:
+    names = list(json.loads(block_fixture.read_text()))
+    plain, lines, packed = tmp_path / "plain.txt", tmp_path / "lines.jsonl", tmp_path / "lines.jsonl.xz"
+    plain.write_text(f"{names[0]}\nno such case\n")
+    lines.write_text(json.dumps({"test": names[0], "net": "Osaka"}) + "\n")
+    packed.write_bytes(lzma.compress(lines.read_bytes()))
+    for path in (plain, lines, packed):
+        ran = solder_command("blocktest", block_fixture, "--json", "--cases", path)
+        assert [case["name"] for case in ran.objects[:-1]] == names[:1]
+    for number, text in enumerate(('{"name": 1}', '{"test": 1}', '{"test"', "")):
+        bad = tmp_path / f"bad{number}"
+        bad.write_text(text)
+        ran = solder_command("blocktest", block_fixture, "--cases", bad)
+        assert (ran.status, ran.out) == (2, "")
+        assert str(bad) in ran.err
+    packed.write_bytes(packed.read_bytes()[:-9])
+    assert solder_command("blocktest", block_fixture, "--cases", packed).status == 2
 
 
 def test_fixtures_interrupt_stops_within_a_second(data_file: Callable[[str], Path]) -> None:

@@ -5,6 +5,7 @@
 mod builder;
 mod contracts;
 mod erc20;
+mod family;
 mod hot_slot;
 mod native;
 mod uniswap;
@@ -12,9 +13,10 @@ mod uniswap;
 pub use builder::Rng;
 pub use contracts::Contracts;
 pub use erc20::erc20_transfers;
+pub use family::Family;
 pub use hot_slot::hot_slot;
-pub use native::{native_transfers, one_sender};
-pub use uniswap::{UNISWAP_POOLS, uniswap_swaps};
+pub use native::{chain_sender, native_transfers};
+pub use uniswap::{UNISWAP_POOLS, one_pool, uniswap_swaps};
 
 use solder_engine::{Block, Chain, Fork, MemoryState};
 

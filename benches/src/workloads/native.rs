@@ -22,7 +22,7 @@ pub fn native_transfers(gas: u64, seed: u64) -> Workload {
 }
 
 /// One account sends everything: each transaction depends on the one before.
-pub fn one_sender(gas: u64, seed: u64) -> Workload {
+pub fn chain_sender(gas: u64, seed: u64) -> Workload {
     let mut builder = Builder::new(seed);
     let count = (gas / GAS).max(1) as usize;
     let sender = builder.accounts(1)[0];
@@ -31,5 +31,5 @@ pub fn one_sender(gas: u64, seed: u64) -> Workload {
         let to = recipients[builder.rng.below(count)];
         builder.send(sender, nonce as u64, to, GAS, 1, Bytes::new());
     }
-    builder.finish("one_sender", gas)
+    builder.finish("chain_sender", gas)
 }

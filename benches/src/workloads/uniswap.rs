@@ -48,9 +48,18 @@ impl MappingSlots {
 
 /// Each trader swaps once, one half of them a token for WETH, the other half WETH for a token.
 pub fn uniswap_swaps(contracts: &Contracts, gas: u64, seed: u64) -> Workload {
+    swaps(contracts, UNISWAP_POOLS, gas, seed).finish("uniswap", gas)
+}
+
+/// The same on one pool: each swap depends on the one before.
+pub fn one_pool(contracts: &Contracts, gas: u64, seed: u64) -> Workload {
+    swaps(contracts, 1, gas, seed).finish("one_pool", gas)
+}
+
+fn swaps(contracts: &Contracts, pools: usize, gas: u64, seed: u64) -> Builder {
     let mut builder = Builder::new(seed);
     let router = builder.rng.address();
-    let tokens: Vec<_> = (0..UNISWAP_POOLS).map(|_| builder.rng.address()).collect();
+    let tokens: Vec<_> = (0..pools).map(|_| builder.rng.address()).collect();
     let pairs: Vec<_> = tokens.iter().map(|token| pair_address(*token)).collect();
     builder.contract(router, &contracts.router, U256::ZERO, []);
     for (token, pair) in tokens.iter().zip(&pairs) {
@@ -62,8 +71,8 @@ pub fn uniswap_swaps(contracts: &Contracts, gas: u64, seed: u64) -> Workload {
     let mut held: Vec<Vec<_>> =
         pairs.iter().map(|pair| vec![(ERC20_SLOTS.balance(*pair), U256::from(RESERVE))]).collect();
     for (index, trader) in traders.iter().enumerate() {
-        let pool = index % UNISWAP_POOLS;
-        let sells_token = (index / UNISWAP_POOLS).is_multiple_of(2);
+        let pool = index % pools;
+        let sells_token = (index / pools).is_multiple_of(2);
         // A slot that holds the other token already is written, not created: swaps cost about the same.
         weth.extend(WETH_SLOTS.trader(*trader, router));
         held[pool].extend(ERC20_SLOTS.trader(*trader, router));
@@ -71,13 +80,12 @@ pub fn uniswap_swaps(contracts: &Contracts, gas: u64, seed: u64) -> Workload {
         let amount = 1_000_000_000 + builder.rng.next_u64() % 1_000_000_000;
         builder.send(*trader, 0, router, GAS_LIMIT, 0, swap_data(amount, path, *trader));
     }
-    let ether =
-        U256::from(RESERVE) * U256::from(UNISWAP_POOLS) + U256::from(HOLDING) * U256::from(traders.len());
+    let ether = U256::from(RESERVE) * U256::from(pools) + U256::from(HOLDING) * U256::from(traders.len());
     builder.contract(WETH, &contracts.weth, ether, weth);
     for (token, storage) in tokens.iter().zip(held) {
         builder.contract(*token, &contracts.erc20, U256::ZERO, storage);
     }
-    builder.finish("uniswap", gas)
+    builder
 }
 
 /// The tokens of a pool in the factory's order.

@@ -1,5 +1,6 @@
 //! `ConformanceRun`: the official fixtures, run on worker threads and pulled case by case.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use solder_spec::run::Progress;
 use solder_spec::{CaseReport, Format, Next, Options, Run, RunError, Verdict};
 
 use crate::errors::Failure;
+use crate::execute::parallel_of;
 
 /// How often signals are checked while no case is ready.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -25,16 +27,24 @@ pub struct PyConformanceRun {
 
 #[pymethods]
 impl PyConformanceRun {
-    /// Starts the worker threads.
+    /// Starts the runner threads. With `workers` the parallel engine runs each case; `forced` also makes it run each
+    /// transaction once on wrong values.
     #[new]
-    #[pyo3(signature = (kind, paths, *, fork, filter, workers, trace))]
+    #[pyo3(signature = (
+        kind, paths, *, fork, filter, threads, trace, cases = None, workers = None, forced = false, seeds = None
+    ))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         kind: &str,
         paths: Vec<String>,
         fork: Option<String>,
         filter: Option<String>,
-        workers: usize,
+        threads: usize,
         trace: bool,
+        cases: Option<HashSet<String>>,
+        workers: Option<usize>,
+        forced: bool,
+        seeds: Option<Vec<u64>>,
     ) -> Result<Self, Failure> {
         let format = match kind {
             "state" => Format::State,
@@ -44,7 +54,13 @@ impl PyConformanceRun {
             "transaction" => Format::Transaction,
             other => return Err(Failure::field("kind", format!("{other:?} is no kind of test"))),
         };
-        let options = Options { fork, filter, workers, trace, ..Options::default() };
+        let seeds = seeds.unwrap_or_default();
+        let parallel = match workers {
+            Some(workers) => parallel_of(workers, forced, forced, seeds.first().copied(), false)?,
+            None => None,
+        };
+        let options =
+            Options { fork, filter, cases, threads, parallel, seeds, trace, ..Options::default() };
         let run = Run::start(format, &paths, options)?;
         let progress = run.progress();
         Ok(Self { run: Mutex::new(Some(run)), progress })
@@ -90,6 +106,16 @@ impl PyConformanceRun {
     #[getter]
     fn cases_done(&self) -> u64 {
         count(&self.progress.cases_done)
+    }
+
+    #[getter]
+    fn transactions(&self) -> u64 {
+        count(&self.progress.transactions)
+    }
+
+    #[getter]
+    fn executions(&self) -> u64 {
+        count(&self.progress.executions)
     }
 }
 

@@ -11,6 +11,7 @@ mod execute;
 mod load;
 mod result;
 mod run;
+mod schedule;
 mod state;
 mod t8n;
 mod transaction;
@@ -57,6 +58,8 @@ mod _native {
     #[pymodule_export]
     use super::run::provoke_panic;
     #[pymodule_export]
+    use super::schedule::{PySchedule, save_schedules};
+    #[pymodule_export]
     use super::state::{PyAccount, PyState};
     #[pymodule_export]
     use super::t8n::t8n;
@@ -67,6 +70,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("MAX_WORKERS", solder_engine::parallel::MAX_WORKERS)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

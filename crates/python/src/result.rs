@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use alloy_primitives::{B256, Bloom, Log};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 use solder_engine::chain::receipt::{logs_bloom, receipts_root};
-use solder_engine::{BlockOutcome, Receipt};
+use solder_engine::parallel::{Report, Schedule};
+use solder_engine::{Block, BlockOutcome, Receipt};
 
 use crate::changes::PyChangeSet;
 use crate::convert::{bytes, maybe_hash};
+use crate::schedule::{BlockLabel, PySchedule};
 
 /// The outcome of a block: receipts, what counts, and what changed.
 #[pyclass(frozen, name = "BlockResult", module = "solder")]
@@ -22,11 +24,20 @@ pub struct PyBlockResult {
     block_access_list_hash: Option<B256>,
     changes: PyChangeSet,
     outcome: BlockOutcome,
+    label: BlockLabel,
 }
 
-impl From<BlockOutcome> for PyBlockResult {
-    /// Roots and digest are computed here, off the GIL.
-    fn from(mut outcome: BlockOutcome) -> Self {
+impl PyBlockResult {
+    /// Roots and digest are computed here, off the GIL. `seconds` is the wall time of the execution.
+    pub fn new(block: &Block, mut outcome: BlockOutcome, seconds: f64) -> Self {
+        let label = BlockLabel {
+            number: block.header.number,
+            gas_used: outcome.gas_used,
+            transactions: block.transactions.len() as u64,
+            beneficiary: Some(block.header.beneficiary),
+            serial_seconds: None,
+            parallel_seconds: Some(seconds),
+        };
         let receipts = Arc::new(std::mem::take(&mut outcome.receipts));
         let changes = PyChangeSet::new(std::mem::take(&mut outcome.changes));
         Self {
@@ -38,6 +49,7 @@ impl From<BlockOutcome> for PyBlockResult {
             receipts,
             changes,
             outcome,
+            label,
         }
     }
 }
@@ -103,6 +115,19 @@ impl PyBlockResult {
         maybe_hash(py, self.block_access_list_hash)
     }
 
+    /// What the workers did, in numbers; None where the serial engine ran.
+    #[getter]
+    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.outcome.parallel.as_ref().map(|report| counters(py, report)).transpose()
+    }
+
+    /// Who did what, when; None where it was not asked for.
+    #[getter]
+    fn schedule(&self) -> Option<PySchedule> {
+        let schedule: &Schedule = self.outcome.parallel.as_ref()?.schedule.as_ref()?;
+        Some(PySchedule::new(self.label.clone(), schedule.clone()))
+    }
+
     fn __repr__(&self) -> String {
         let (receipts, gas) = (self.receipts.len(), self.outcome.gas_used);
         format!(
@@ -110,6 +135,25 @@ impl PyBlockResult {
             self.changes.inner.accounts.len()
         )
     }
+}
+
+fn counters<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>> {
+    let table = PyDict::new(py);
+    let numbers = &report.counters;
+    for (name, number) in [
+        ("transactions", numbers.transactions),
+        ("executions", numbers.executions),
+        ("conflicts", numbers.conflicts),
+        ("late_conflicts", numbers.late_conflicts),
+        ("parked", numbers.parked),
+        ("published", numbers.published),
+    ] {
+        table.set_item(name, number)?;
+    }
+    table.set_item("workers", report.workers)?;
+    table.set_item("workers_used", report.workers_used)?;
+    table.set_item("clamp", report.clamp.map(|clamp| clamp.name()))?;
+    Ok(table)
 }
 
 /// The receipt of one transaction.

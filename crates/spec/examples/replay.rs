@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use solder_spec::InputError;
-use solder_spec::replay::{LoadedBlock, Loader, Replay, replay};
+use solder_spec::replay::{LoadedBlock, Loader, Replay, ReplayOptions, replay};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -32,7 +32,7 @@ fn run(path: &str, repeat: u32) -> Result<bool, InputError> {
             all_ok = false;
             println!("{id}: {}: the header says {}, it is {}", claim.field, claim.claimed, claim.found);
         }
-        match replay(chain, *fork, block, state, repeat, None) {
+        match replay(chain, *fork, block, state, &ReplayOptions { repeat, ..Default::default() }) {
             Ok(found) => {
                 all_ok &= found.is_ok();
                 gas += found.gas_used;

@@ -1,5 +1,5 @@
 //! Runs official test suites without Python:
-//! `cargo run --release -p solder-spec --example run_tests -- state PATH... [--fork F] [--filter TEXT] [--workers N] [--trace]`.
+//! `cargo run --release -p solder-spec --example run_tests -- state PATH... [--fork F] [--filter TEXT] [--threads N] [--trace]`.
 
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -36,7 +36,7 @@ fn arguments() -> Result<Arguments, String> {
         match argument.as_str() {
             "--fork" => arguments.options.fork = Some(value()?),
             "--filter" => arguments.options.filter = Some(value()?),
-            "--workers" => arguments.options.workers = value()?.parse().map_err(|_| "--workers: a number")?,
+            "--threads" => arguments.options.threads = value()?.parse().map_err(|_| "--threads: a number")?,
             "--show" => arguments.shown = value()?.parse().map_err(|_| "--show: a number")?,
             "--trace" => arguments.options.trace = true,
             path => arguments.paths.push(path.to_owned()),

@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use solder_spec::InputError;
-use solder_spec::replay::{LoadedBlock, Loader, find, load, replay};
+use solder_spec::replay::{LoadedBlock, Loader, ReplayOptions, find, load, replay};
+
+fn times(repeat: u32) -> ReplayOptions<'static> {
+    ReplayOptions { repeat, ..Default::default() }
+}
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/blocks")
@@ -54,7 +58,7 @@ fn sample_blocks_replay() {
     for id in ids {
         let loaded = loader.load(&id).unwrap();
         assert_eq!(loaded.false_claims, [], "{id}");
-        let found = replay(&loaded.chain, loaded.fork, &loaded.block, &loaded.state, 2, None).unwrap();
+        let found = replay(&loaded.chain, loaded.fork, &loaded.block, &loaded.state, &times(2)).unwrap();
         assert!(found.is_ok(), "{id}: {found:?}");
         assert_eq!(found.receipts_root_ok.is_none(), loaded.block.header.number < 4_370_000);
         assert!(found.serial_seconds > 0.0 && found.serial_cpu_seconds > 0.0);
@@ -77,7 +81,7 @@ fn an_archive_replays_as_its_folder() {
     let (packed, plain) = (loader.load(&ids[0]).unwrap(), load(folder.to_str().unwrap()).unwrap());
     assert_eq!(packed.block, plain.block);
     let digest = |loaded: &LoadedBlock| {
-        replay(&loaded.chain, loaded.fork, &loaded.block, &loaded.state, 1, None).unwrap().state_digest
+        replay(&loaded.chain, loaded.fork, &loaded.block, &loaded.state, &times(1)).unwrap().state_digest
     };
     assert_eq!(digest(&packed), digest(&plain));
 }
@@ -116,7 +120,7 @@ fn a_false_claim_of_the_header_is_no_error_of_the_file() {
     let loaded = load_edited("claim", "block.json", |value| value["gasUsed"] = json!("0x1")).unwrap();
     let fields: Vec<_> = loaded.false_claims.iter().map(|claim| claim.field).collect();
     assert_eq!(fields, ["hash"]);
-    let found = replay(&loaded.chain, loaded.fork, &loaded.block, &loaded.state, 1, None).unwrap();
+    let found = replay(&loaded.chain, loaded.fork, &loaded.block, &loaded.state, &times(1)).unwrap();
     assert!(!found.gas_used_ok && !found.is_ok());
     assert_eq!((found.receipts_root_ok, found.logs_bloom_ok), (Some(true), true));
     let loaded = load_edited("claims", "block.json", |value| {

@@ -144,7 +144,7 @@ fn dropping_a_run_ends_it_at_once() {
         std::fs::copy(sample("state.json"), folder.path().join(format!("{number}.json"))).unwrap();
     }
     let paths = [folder.path().display().to_string()];
-    let mut run = Run::start(Format::State, &paths, Options { workers: 2, ..Default::default() }).unwrap();
+    let mut run = Run::start(Format::State, &paths, Options { threads: 2, ..Default::default() }).unwrap();
     assert!(matches!(run.next(Duration::from_secs(20)), Next::Case(_)));
     let started = Instant::now();
     drop(run);

@@ -4,6 +4,7 @@ import click
 
 from solder.cli.conformance import blocktest, statetest, vectortest
 from solder.cli.replay import replay
+from solder.cli.schedule import schedule
 from solder.cli.status import OK
 
 
@@ -33,7 +34,7 @@ def versions() -> None:
     show_versions()
 
 
-for _command in (replay, statetest, blocktest, vectortest, t8n, versions):
+for _command in (replay, schedule, statetest, blocktest, vectortest, t8n, versions):
     solder.add_command(_command)
 
 

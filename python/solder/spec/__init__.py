@@ -5,6 +5,6 @@ The checking itself is native.
 """
 
 from solder.spec.cases import CaseResult, Tally
-from solder.spec.suite import Suite, run_blocktests, run_statetests, run_vectortests
+from solder.spec.suite import Parallel, Suite, run_blocktests, run_statetests, run_vectortests
 
-__all__ = ["CaseResult", "Suite", "Tally", "run_blocktests", "run_statetests", "run_vectortests"]
+__all__ = ["CaseResult", "Parallel", "Suite", "Tally", "run_blocktests", "run_statetests", "run_vectortests"]

@@ -31,11 +31,16 @@ class CaseResult:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts over cases, with the reasons of the skipped ones, and the slowest of all."""
+    """Counts over cases, with the reasons of the skipped ones, and the slowest of all.
+
+    ``transactions`` are those of accepted blocks, ``executions`` how often they ran; None where nobody counted.
+    """
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    transactions: int | None = None
+    executions: int | None = None
     reasons: dict[str, int] = field(default_factory=dict)
     _slowest: list[tuple[float, int, CaseResult]] = field(default_factory=list)
     _order: "count[int]" = field(default_factory=count)
@@ -67,5 +72,8 @@ class Tally:
         return self.passed + self.failed + self.skipped
 
     def to_dict(self) -> dict[str, int]:
-        """The counts as one JSON object."""
-        return {"passed": self.passed, "failed": self.failed, "skipped": self.skipped}
+        """The counts as one JSON object; with those of transactions and executions where they were taken."""
+        counts = {"passed": self.passed, "failed": self.failed, "skipped": self.skipped}
+        if self.transactions is not None and self.executions is not None:
+            counts |= {"executions": self.executions, "transactions": self.transactions}
+        return counts

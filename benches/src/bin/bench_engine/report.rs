@@ -1,14 +1,11 @@
 //! The table and the JSON object.
 
-use std::ops::Add;
-
 use serde_json::{Map, Value, json};
+use solder_bench::clock::Seconds;
+use solder_bench::provenance;
 
-use super::measure::{Measured, Seconds};
+use super::measure::Measured;
 use super::options::Options;
-
-/// The lock file names the baseline's exact version.
-const LOCK: &str = include_str!("../../../../Cargo.lock");
 
 /// Everything that was measured.
 #[derive(Clone, Debug, Default)]
@@ -39,19 +36,6 @@ pub fn line(measured: &Measured) -> String {
     )
 }
 
-/// The version that the lock file holds for a crate.
-fn locked_version(name: &str) -> &'static str {
-    let mut lines = LOCK.lines();
-    let wanted = format!("name = \"{name}\"");
-    while let Some(line) = lines.next() {
-        if line == wanted {
-            let version = lines.next().and_then(|line| line.strip_prefix("version = \""));
-            return version.map_or("unknown", |version| version.trim_end_matches('"'));
-        }
-    }
-    "unknown"
-}
-
 impl Report {
     /// Whether nothing was measured.
     pub fn is_empty(&self) -> bool {
@@ -60,7 +44,7 @@ impl Report {
 
     /// Sums over mainnet's blocks: ours, the baseline's.
     fn sums(&self) -> (Seconds, Seconds) {
-        let sum = |of: fn(&Measured) -> Seconds| self.blocks.iter().map(of).fold(Seconds::ZERO, Add::add);
+        let sum = |of: fn(&Measured) -> Seconds| self.blocks.iter().map(of).sum::<Seconds>();
         (sum(|block| block.ours), sum(|block| block.baseline))
     }
 
@@ -104,10 +88,10 @@ impl Report {
         }
         json!({
             "benchmark": "engine",
-            "baseline": format!("revm {} on CacheDB, transact_commit", locked_version("revm")),
+            "baseline": provenance::baseline(),
             "repeats": options.repeats,
             "statistic": "minimum",
-            "allocator": format!("mimalloc {}", locked_version("mimalloc")),
+            "allocator": provenance::allocator(),
             "blocks": self.blocks.len(),
             "recovered_senders_per_second": self.recovery,
             "seconds": seconds,

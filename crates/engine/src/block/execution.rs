@@ -11,6 +11,7 @@ use super::{BlockOutcome, Job, Policy, Skipped, validation};
 use crate::chain::{Receipt, Transaction};
 use crate::error::{EngineError, Fault};
 use crate::evm::{Machine, Transact};
+use crate::state::ChangeSet;
 
 /// Gas that a block has used so far, by the counters that its limit knows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,7 +52,8 @@ where
             .and_then(|()| machine.transact(index, tx, job.options.trace));
         match attempt {
             Ok(result) => {
-                let receipt = account(job, machine, tx, result, &mut gas)?;
+                let changes = &mut || machine.changes();
+                let receipt = receipt(job, changes, tx, result, &mut gas)?;
                 outcome.receipts.push(receipt);
                 machine.next_access_index();
             }
@@ -68,9 +70,9 @@ where
 }
 
 /// Adds a transaction's gas to the counters and makes its receipt.
-pub(crate) fn account<INSP>(
+pub(crate) fn receipt(
     job: &Job<'_>,
-    machine: &mut Machine<'_, INSP>,
+    changes: impl FnOnce() -> Result<ChangeSet, Fault>,
     tx: &Transaction,
     result: ExecutionResult,
     gas: &mut GasCounters,
@@ -86,7 +88,7 @@ pub(crate) fn account<INSP>(
         Eip658Value::Eip658(success)
     } else {
         let root = match job.options.intermediate_root {
-            Some(root) => root(&machine.changes()?),
+            Some(root) => root(&changes()?),
             None => B256::ZERO,
         };
         Eip658Value::PostState(root)

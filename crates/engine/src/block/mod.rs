@@ -8,6 +8,8 @@ pub mod difficulty;
 pub mod execution;
 pub mod import;
 pub mod ommers;
+mod parallel_execution;
+mod phases;
 pub mod post_execution;
 pub mod pre_execution;
 pub mod requests;
@@ -17,11 +19,17 @@ use std::sync::atomic::AtomicBool;
 
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::{B256, Bytes};
+use revm::context::{BlockEnv, CfgEnv};
 use revm::primitives::hardfork::SpecId;
 
 use crate::chain::{Block, Chain, Fork, Receipt, Transaction};
 use crate::error::{EngineError, Rejection};
 use crate::evm::{Machine, Setup, Transact, environment};
+use crate::evm::interrupt::NEVER;
+use crate::parallel::machine::Rules;
+use crate::parallel::pool::KeptCells;
+use crate::parallel::{Clamp, Counters, Parallel, ParallelBlock, Report, Shared};
+use parallel_execution::{InOrder, workers_for};
 use crate::state::{ChangeSet, StateReader};
 use crate::trace::{StepTracer, TraceSink};
 
@@ -36,7 +44,7 @@ pub enum Policy {
 }
 
 /// Computes the state root after the changes so far: what receipts held before Byzantium.
-pub type IntermediateRoot<'a> = &'a dyn Fn(&ChangeSet) -> B256;
+pub type IntermediateRoot<'a> = &'a (dyn Fn(&ChangeSet) -> B256 + Sync);
 
 /// How to execute.
 #[derive(Clone, Copy, Default)]
@@ -53,6 +61,8 @@ pub struct ExecuteOptions<'a> {
     pub transactions_only: bool,
     /// Where step traces go; `None` for no tracing.
     pub trace: Option<&'a dyn TraceSink>,
+    /// Run transactions at once; `None` for one after the other.
+    pub parallel: Option<Parallel>,
 }
 
 /// Who pays a block's producer.
@@ -95,6 +105,8 @@ pub struct BlockOutcome {
     pub block_access_list: Option<BlockAccessList>,
     /// 64-byte hashes answered from memory, and computed.
     pub keccak_memo: (u64, u64),
+    /// What the workers did, where [`ExecuteOptions::parallel`] asked for them.
+    pub parallel: Option<Report>,
 }
 
 impl BlockOutcome {
@@ -130,21 +142,96 @@ pub fn execute_block(
 ) -> Result<BlockOutcome, EngineError> {
     let spec = fork.spec_id();
     let job = Job { chain, fork, spec, block, options };
-    let calls = pre_execution::SystemCalls::new(&job);
+    let (cfg, env) =
+        (environment::config(chain, fork, &block.header), environment::block_env(chain, fork, &block.header));
+    let Some(asked) = &options.parallel else { return execute_serially(&job, state, cfg, env) };
+    match workers_for(&job, asked) {
+        Ok(workers) => execute_at_once(&job, state, cfg, env, Parallel { workers, ..*asked }),
+        Err(clamp) if asked.record && clamp != Clamp::Traced => {
+            // A schedule is recorded where the workers are, if only one.
+            let options = Parallel { workers: 1, ..*asked };
+            let mut outcome = execute_at_once(&job, state, cfg, env, options)?;
+            if let Some(report) = &mut outcome.parallel {
+                (report.workers, report.clamp) = (asked.workers, Some(clamp));
+            }
+            Ok(outcome)
+        }
+        Err(clamp) => {
+            let mut outcome = execute_serially(&job, state, cfg, env)?;
+            let transactions = block.transactions.len() as u64;
+            let counters = Counters { transactions, executions: transactions, ..Counters::default() };
+            let workers = asked.workers;
+            outcome.parallel =
+                Some(Report { workers, workers_used: 1, clamp: Some(clamp), counters, schedule: None });
+            Ok(outcome)
+        }
+    }
+}
+
+fn execute_serially(
+    job: &Job<'_>,
+    state: &dyn StateReader,
+    cfg: CfgEnv,
+    env: BlockEnv,
+) -> Result<BlockOutcome, EngineError> {
+    let calls = pre_execution::SystemCalls::new(job);
     let idle = Transaction::default();
-    let cfg = environment::config(chain, fork, &block.header);
-    let env = environment::block_env(chain, fork, &block.header);
     let setup = Setup {
         cfg,
         env,
         reader: state,
-        record_accesses: spec.is_enabled_in(SpecId::AMSTERDAM),
-        net_gas_metering: fork == Fork::Constantinople,
-        cancel: options.cancel,
+        record_accesses: job.spec.is_enabled_in(SpecId::AMSTERDAM),
+        net_gas_metering: job.fork == Fork::Constantinople,
+        cancel: job.options.cancel,
     };
-    match options.trace {
-        None => run_phases(&job, &calls, Machine::new(setup, &idle, ())),
-        Some(sink) => run_phases(&job, &calls, Machine::new(setup, &idle, StepTracer::new(sink.fields()))),
+    match job.options.trace {
+        None => run_phases(job, &calls, Machine::new(setup, &idle, ())),
+        Some(sink) => run_phases(job, &calls, Machine::new(setup, &idle, StepTracer::new(sink.fields()))),
+    }
+}
+
+/// The phases with the transactions on several workers.
+fn execute_at_once(
+    job: &Job<'_>,
+    state: &dyn StateReader,
+    cfg: CfgEnv,
+    env: BlockEnv,
+    options: Parallel,
+) -> Result<BlockOutcome, EngineError> {
+    let calls = pre_execution::SystemCalls::new(job);
+    let idle = Transaction::default();
+    let cells = KeptCells::take();
+    let cancel = job.options.cancel.unwrap_or(&NEVER);
+    let net_gas_metering = job.fork == Fork::Constantinople;
+    let rules = Rules { cfg, env, net_gas_metering, cancel, idle: &idle };
+    let shared = Shared::new(rules, &cells, state, &job.block.transactions, options);
+    let mut machine = ParallelBlock::new(&shared);
+    let mut outcome = BlockOutcome::default();
+    pre_execution::run(job, &calls, &mut machine)?;
+    let mut in_order = InOrder::new(job, &mut outcome);
+    machine.transactions(&mut in_order)?;
+    in_order.finish();
+    finish_phases(job, post_execution::run(job, &calls, &mut machine, &mut outcome), &mut outcome)?;
+    let done = machine.finish()?;
+    outcome.keccak_memo = done.keccak_memo;
+    outcome.changes = done.changes;
+    outcome.block_access_list = done.access_list.map(|list| list.into_alloy_bal());
+    outcome.parallel = Some(done.report);
+    Ok(outcome)
+}
+
+/// What makes the block itself invalid is the error, or data where the policy is to skip.
+fn finish_phases(
+    job: &Job<'_>,
+    result: Result<(), EngineError>,
+    outcome: &mut BlockOutcome,
+) -> Result<(), EngineError> {
+    match result {
+        Err(EngineError::Rejected(rejection)) if job.options.policy == Policy::Skip => {
+            outcome.rejection = Some(rejection);
+            Ok(())
+        }
+        result => result,
     }
 }
 
@@ -160,12 +247,7 @@ where
     let mut outcome = BlockOutcome::default();
     pre_execution::run(job, calls, &mut machine)?;
     execution::run(job, &mut machine, &mut outcome)?;
-    match post_execution::run(job, calls, &mut machine, &mut outcome) {
-        Err(EngineError::Rejected(rejection)) if job.options.policy == Policy::Skip => {
-            outcome.rejection = Some(rejection);
-        }
-        result => result?,
-    }
+    finish_phases(job, post_execution::run(job, calls, &mut machine, &mut outcome), &mut outcome)?;
     outcome.keccak_memo = machine.keccak_memo();
     let (changes, list) = machine.finish()?;
     outcome.changes = changes;

@@ -3,10 +3,11 @@
 use alloy_primitives::{Bytes, U256};
 use revm::primitives::hardfork::SpecId;
 
+use super::phases::Phases;
 use super::pre_execution::SystemCalls;
 use super::{BlockOutcome, Job, Reward, requests};
 use crate::error::{Code, EngineError, Rejection};
-use crate::evm::{Machine, rejection};
+use crate::evm::rejection;
 
 const ETHER: u128 = 1_000_000_000_000_000_000;
 
@@ -23,10 +24,10 @@ pub fn block_reward(spec: SpecId) -> u128 {
     }
 }
 
-pub(crate) fn run<'a, INSP>(
+pub(crate) fn run<'a>(
     job: &Job<'a>,
     calls: &'a SystemCalls,
-    machine: &mut Machine<'a, INSP>,
+    machine: &mut impl Phases<'a>,
     outcome: &mut BlockOutcome,
 ) -> Result<(), EngineError> {
     if job.options.transactions_only {
@@ -48,7 +49,7 @@ pub(crate) fn run<'a, INSP>(
 
 /// Pays the producer, and the producers of ommers: `(8 - distance) / 8` of the reward, and a 32nd of it to the
 /// block's own producer for each.
-fn pay_rewards<INSP>(job: &Job<'_>, machine: &mut Machine<'_, INSP>) -> Result<(), EngineError> {
+fn pay_rewards<'a>(job: &Job<'_>, machine: &mut impl Phases<'a>) -> Result<(), EngineError> {
     let reward = match job.options.reward {
         Some(Reward::Disabled) => return Ok(()),
         Some(Reward::Fixed(wei)) => wei,
@@ -66,10 +67,10 @@ fn pay_rewards<INSP>(job: &Job<'_>, machine: &mut Machine<'_, INSP>) -> Result<(
     Ok(())
 }
 
-fn collect_requests<'a, INSP>(
+fn collect_requests<'a>(
     job: &Job<'_>,
     calls: &'a SystemCalls,
-    machine: &mut Machine<'a, INSP>,
+    machine: &mut impl Phases<'a>,
     outcome: &mut BlockOutcome,
 ) -> Result<(), EngineError> {
     let deposits = requests::deposits(&outcome.receipts, job.chain.deposit_contract)?;

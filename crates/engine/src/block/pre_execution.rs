@@ -5,10 +5,11 @@ use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
 use alloy_primitives::{Address, Bytes, TxKind};
 use revm::primitives::hardfork::SpecId;
 
+use super::phases::Phases;
 use super::{Job, dao};
 use crate::chain::Transaction;
 use crate::error::EngineError;
-use crate::evm::{Machine, rejection};
+use crate::evm::rejection;
 
 /// Gas of a call by the protocol (EIP-4788).
 const SYSTEM_CALL_GAS_LIMIT: u64 = 30_000_000;
@@ -59,10 +60,10 @@ impl SystemCalls {
     }
 }
 
-pub(crate) fn run<'a, INSP>(
+pub(crate) fn run<'a>(
     job: &Job<'_>,
     calls: &'a SystemCalls,
-    machine: &mut Machine<'a, INSP>,
+    machine: &mut impl Phases<'a>,
 ) -> Result<(), EngineError> {
     if job.chain.dao_fork_block == Some(job.block.header.number) {
         for account in dao::DRAINED_ACCOUNTS {

@@ -6,11 +6,10 @@ use revm::bytecode::opcode;
 use revm::context::CfgEnv;
 use revm::context_interface::cfg::{GasId, gas_params::GasParams};
 use revm::handler::instructions::EthInstructions;
+use revm::interpreter::Host;
 use revm::interpreter::instructions::gas_table_spec;
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::primitives::hardfork::SpecId;
-
-use super::EngineContext;
 
 /// State bytes that an account, a slot and a delegation are priced at (EIP-8037, the fixtures' draft).
 const NEW_ACCOUNT_BYTES: u64 = 112;
@@ -70,7 +69,7 @@ pub fn set_prices(cfg: &mut CfgEnv, block_gas_limit: u64) {
 }
 
 /// Takes back the second read that a later draft (EIP-8038) charges where code is looked at from outside.
-pub fn set_instruction_prices(instructions: &mut EthInstructions<EthInterpreter, EngineContext<'_>>) {
+pub fn set_instruction_prices<H: Host>(instructions: &mut EthInstructions<EthInterpreter, H>) {
     for opcode in [opcode::EXTCODESIZE, opcode::EXTCODECOPY] {
         instructions.insert_gas(opcode, gas_table_spec(SpecId::OSAKA)[opcode as usize]);
     }

@@ -3,7 +3,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use revm::Database;
 use revm::bytecode::opcode;
+use revm::context::JournalTr;
 use revm::context_interface::context::ContextError;
 use revm::handler::instructions::EthInstructions;
 use revm::interpreter::instructions::{contract, control};
@@ -16,13 +18,16 @@ use crate::error::Fault;
 /// The flag of a run that nobody can stop.
 pub static NEVER: AtomicBool = AtomicBool::new(false);
 
-type Context<'c, 'a> = InstructionContext<'c, EngineContext<'a>, EthInterpreter>;
+type Context<'c, 'a, DB, J> = InstructionContext<'c, EngineContext<'a, DB, J>, EthInterpreter>;
 
 macro_rules! interruptible {
     ($($name:ident: $opcode:ident => $stock:expr),+ $(,)?) => {
         $(
-            fn $name<'a>(context: Context<'_, 'a>) -> InstructionExecResult {
-                if context.host.chain.cancel.load(Ordering::Relaxed) {
+            fn $name<'a, DB: Database<Error = Fault>, J: JournalTr<Database = DB>>(
+                context: Context<'_, 'a, DB, J>,
+            ) -> InstructionExecResult {
+                let scratch = &context.host.chain;
+                if scratch.cancel.load(Ordering::Relaxed) || scratch.abandon.load(Ordering::Relaxed) {
                     return stop(context);
                 }
                 $stock(context)
@@ -30,7 +35,9 @@ macro_rules! interruptible {
         )+
 
         /// Replaces the instructions that every unbounded run passes.
-        pub fn install(instructions: &mut EthInstructions<EthInterpreter, EngineContext<'_>>) {
+        pub fn install<'a, DB: Database<Error = Fault>, J: JournalTr<Database = DB>>(
+            instructions: &mut EthInstructions<EthInterpreter, EngineContext<'a, DB, J>>,
+        ) {
             $(
                 let gas = instructions.gas_table()[opcode::$opcode as usize];
                 instructions.insert_instruction(opcode::$opcode, Instruction::new($name), gas);
@@ -51,7 +58,9 @@ interruptible! {
 }
 
 #[cold]
-fn stop(context: Context<'_, '_>) -> InstructionExecResult {
+fn stop<DB: Database<Error = Fault>, J: JournalTr<Database = DB>>(
+    context: Context<'_, '_, DB, J>,
+) -> InstructionExecResult {
     context.host.error = Err(ContextError::Db(Fault::Cancelled));
     Err(InstructionResult::FatalExternalError)
 }

@@ -5,7 +5,9 @@
 use std::cell::Cell;
 
 use alloy_primitives::{B256, keccak256};
+use revm::Database;
 use revm::bytecode::opcode;
+use revm::context::JournalTr;
 use revm::handler::instructions::EthInstructions;
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::{
@@ -15,6 +17,7 @@ use revm::interpreter::{
 use revm::primitives::KECCAK_EMPTY;
 
 use super::EngineContext;
+use crate::error::Fault;
 
 /// Entries in the table (a power of two).
 const ENTRIES: usize = 1024;
@@ -94,13 +97,15 @@ impl Drop for KeccakMemo {
 }
 
 /// Replaces the KECCAK256 instruction by ours.
-pub fn install(instructions: &mut EthInstructions<EthInterpreter, EngineContext<'_>>) {
+pub fn install<'a, DB: Database<Error = Fault>, J: JournalTr<Database = DB>>(
+    instructions: &mut EthInstructions<EthInterpreter, EngineContext<'a, DB, J>>,
+) {
     let gas = instructions.gas_table()[opcode::KECCAK256 as usize];
     instructions.insert_instruction(opcode::KECCAK256, Instruction::new(keccak256_instruction), gas);
 }
 
-fn keccak256_instruction<'a>(
-    context: InstructionContext<'_, EngineContext<'a>, EthInterpreter>,
+fn keccak256_instruction<'a, DB: Database<Error = Fault>, J: JournalTr<Database = DB>>(
+    context: InstructionContext<'_, EngineContext<'a, DB, J>, EthInterpreter>,
 ) -> InstructionExecResult {
     let InstructionContext { interpreter, host } = context;
     let Some(([offset], top)) = interpreter.stack.popn_top::<1>() else {

@@ -30,7 +30,7 @@ use revm::inspector::InspectorHandler;
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::primitives::hardfork::SpecId;
 use revm::state::{EvmState, bal::Bal};
-use revm::{Journal, context::ContextSetters};
+use revm::{Database, Journal, context::ContextSetters};
 
 use crate::chain::Transaction;
 use crate::error::{EngineError, Fault};
@@ -44,6 +44,8 @@ use settle::Settling;
 pub struct BlockScratch<'a> {
     /// Set from another thread to stop.
     pub cancel: &'a AtomicBool,
+    /// Set by a parallel run when nobody needs what this worker does any more.
+    pub abandon: &'a AtomicBool,
     /// Hashes of 64-byte mapping keys.
     pub keccak: KeccakMemo,
     /// Accounts that were destroyed in this block, at least once.
@@ -61,22 +63,16 @@ pub struct AccessRecorder {
     pub list: Bal,
 }
 
-/// revm's context, with our transaction by reference and our scratch as the chain extension.
-pub type EngineContext<'a> = Context<
-    BlockEnv,
-    &'a Transaction,
-    CfgEnv,
-    StateDb<'a>,
-    Journal<StateDb<'a>>,
-    BlockScratch<'a>,
-    LocalContext,
->;
+/// revm's context, with our transaction by reference and our scratch as the chain extension. The journal is revm's
+/// own here; a parallel run brings one that records what is observed.
+pub type EngineContext<'a, DB = StateDb<'a>, J = Journal<DB>> =
+    Context<BlockEnv, &'a Transaction, CfgEnv, DB, J, BlockScratch<'a>, LocalContext>;
 
 /// revm's machine over that context.
-pub type EngineEvm<'a, INSP> = Evm<
-    EngineContext<'a>,
+pub type EngineEvm<'a, INSP, DB = StateDb<'a>, J = Journal<DB>> = Evm<
+    EngineContext<'a, DB, J>,
     INSP,
-    EthInstructions<EthInterpreter, EngineContext<'a>>,
+    EthInstructions<EthInterpreter, EngineContext<'a, DB, J>>,
     EthPrecompiles,
     EthFrame<EthInterpreter>,
 >;
@@ -153,6 +149,7 @@ impl<'a, INSP> Machine<'a, INSP> {
         let spec = cfg.spec;
         let scratch = BlockScratch {
             cancel: cancel.unwrap_or(&interrupt::NEVER),
+            abandon: &interrupt::NEVER,
             keccak: KeccakMemo::take(),
             resets: AddressSet::default(),
             access_list: record_accesses.then(AccessRecorder::default),
@@ -170,15 +167,7 @@ impl<'a, INSP> Machine<'a, INSP> {
             local: LocalContext::default(),
             error: Ok(()),
         };
-        let mut instructions = EthInstructions::new_mainnet_with_spec(spec);
-        keccak::install(&mut instructions);
-        interrupt::install(&mut instructions);
-        if spec == SpecId::AMSTERDAM {
-            amsterdam::set_instruction_prices(&mut instructions);
-        }
-        if net_gas_metering {
-            net_gas_metering::install(&mut instructions);
-        }
+        let instructions = instructions(spec, net_gas_metering);
         let precompiles = EthPrecompiles::new(spec);
         Self { evm: Evm::new_with_inspector(ctx, inspector, instructions, precompiles) }
     }
@@ -247,6 +236,23 @@ impl<'a, INSP> Machine<'a, INSP> {
         let list = self.evm.ctx.chain.access_list.take().map(|recorder| recorder.list);
         Ok((changes, list))
     }
+}
+
+/// The instruction table of a fork, with ours in place of revm's where we have one.
+pub fn instructions<'a, DB: Database<Error = Fault>, J: JournalTr<Database = DB>>(
+    spec: SpecId,
+    net_gas_metering: bool,
+) -> EthInstructions<EthInterpreter, EngineContext<'a, DB, J>> {
+    let mut instructions = EthInstructions::new_mainnet_with_spec(spec);
+    keccak::install(&mut instructions);
+    interrupt::install(&mut instructions);
+    if spec == SpecId::AMSTERDAM {
+        amsterdam::set_instruction_prices(&mut instructions);
+    }
+    if net_gas_metering {
+        net_gas_metering::install(&mut instructions);
+    }
+    instructions
 }
 
 /// What a thread keeps between blocks: empty, with the room that an earlier block needed. Growing it anew would move

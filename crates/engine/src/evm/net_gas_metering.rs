@@ -2,8 +2,9 @@
 //! Istanbul's version of net gas metering; this is the same rule at Constantinople's prices, without the stipend
 //! check that Istanbul added.
 
+use revm::Database;
 use revm::bytecode::opcode;
-use revm::context::CfgEnv;
+use revm::context::{CfgEnv, JournalTr};
 use revm::context_interface::cfg::GasId;
 use revm::handler::instructions::EthInstructions;
 use revm::interpreter::instructions::host::sstore_with_gas_accounting;
@@ -11,6 +12,7 @@ use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::{Host, Instruction, InstructionContext, InstructionExecResult, InstructionResult};
 
 use super::EngineContext;
+use crate::error::Fault;
 
 const SLOAD_GAS: u64 = 200;
 const SET_GAS: u64 = 20_000;
@@ -28,12 +30,16 @@ pub fn set_prices(cfg: &mut CfgEnv) {
 }
 
 /// Replaces SSTORE.
-pub fn install(instructions: &mut EthInstructions<EthInterpreter, EngineContext<'_>>) {
+pub fn install<'a, DB: Database<Error = Fault>, J: JournalTr<Database = DB>>(
+    instructions: &mut EthInstructions<EthInterpreter, EngineContext<'a, DB, J>>,
+) {
     let gas = instructions.gas_table()[opcode::SSTORE as usize];
     instructions.insert_instruction(opcode::SSTORE, Instruction::new(sstore), gas);
 }
 
-fn sstore<'a>(context: InstructionContext<'_, EngineContext<'a>, EthInterpreter>) -> InstructionExecResult {
+fn sstore<'a, DB: Database<Error = Fault>, J: JournalTr<Database = DB>>(
+    context: InstructionContext<'_, EngineContext<'a, DB, J>, EthInterpreter>,
+) -> InstructionExecResult {
     sstore_with_gas_accounting(context, |context, _, load| {
         let prices = context.host.gas_params();
         let cost = prices.sstore_dynamic_gas(true, &load.data, false);

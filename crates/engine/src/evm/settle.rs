@@ -3,17 +3,20 @@
 
 use std::marker::PhantomData;
 
+use alloy_primitives::Address;
 use revm::context::result::{ExecutionResult, HaltReason, InvalidTransaction, ResultGas};
-use revm::context::{Cfg, ContextTr, JournalTr, LocalContextTr};
+use revm::context::{Cfg, CfgEnv, ContextTr, JournalTr, LocalContextTr};
 use revm::context_interface::context::take_error;
-use revm::handler::{EvmTr, FrameResult, Handler, post_execution};
+use revm::context_interface::transaction::{AuthorizationTr, Transaction as _};
+use revm::handler::{EvmTr, FrameResult, Handler, post_execution, pre_execution};
 use revm::inspector::{Inspector, InspectorHandler};
-use revm::interpreter::InitialAndFloorGas;
+use revm::interpreter::{GasTracker, InitialAndFloorGas};
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::primitives::hardfork::SpecId;
-use revm::state::Account;
+use revm::state::{Account, AccountStatus};
 
 use super::{EngineContext, EngineEvm, TransactError, intrinsic};
+use crate::chain::Transaction;
 
 /// The handler.
 pub struct Settling<'a, INSP> {
@@ -33,29 +36,26 @@ impl<'a, INSP> Handler for Settling<'a, INSP> {
     type HaltReason = HaltReason;
 
     fn validate_initial_tx_gas(&self, evm: &mut Self::Evm) -> Result<InitialAndFloorGas, TransactError> {
-        let ctx = evm.ctx_ref();
-        let tx = *ctx.tx();
-        let mut gas = intrinsic::initial_gas(&ctx.cfg.gas_params, tx);
-        if ctx.cfg.spec < SpecId::AMSTERDAM {
-            // State gas exists from Amsterdam on.
-            gas.set_initial_state_gas(0);
+        initial_tx_gas(&evm.ctx.cfg, evm.ctx.tx)
+    }
+
+    fn apply_eip7702_auth_list(
+        &self,
+        evm: &mut Self::Evm,
+        gas: &mut GasTracker,
+    ) -> Result<Option<u64>, TransactError> {
+        if evm.ctx.tx.authorization_list_len() == 0 {
+            return Ok(Some(0));
         }
-        let (gas_limit, initial_gas, gas_floor) = (tx.gas_limit, gas.initial_total_gas(), gas.floor_gas());
-        if initial_gas > gas_limit {
-            return Err(InvalidTransaction::CallGasCostMoreThanGasLimit { gas_limit, initial_gas }.into());
-        }
-        if ctx.cfg.spec >= SpecId::PRAGUE && gas_floor > gas_limit {
-            return Err(InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit }.into());
-        }
-        let cap = ctx.cfg.tx_gas_limit_cap();
-        if ctx.cfg.spec >= SpecId::AMSTERDAM && gas_limit > cap {
-            // Regular gas is capped for each transaction; state gas has a reservoir of its own (EIP-8037).
-            let gas_floor = gas.initial_regular_gas().max(gas_floor);
-            if gas_floor > cap {
-                return Err(InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit: cap }.into());
+        let deleted = mark_deleted_authorities(&mut evm.ctx);
+        let refund = pre_execution::apply_eip7702_auth_list(&mut evm.ctx, gas);
+        for address in deleted {
+            // The block's changes list it as touched, as before.
+            if let Some(account) = evm.ctx.journaled_state.inner.state.get_mut(&address) {
+                account.mark_touch();
             }
         }
-        Ok(gas)
+        refund
     }
 
     fn execution_result(
@@ -76,6 +76,49 @@ impl<'a, INSP> Handler for Settling<'a, INSP> {
 
 impl<'a, INSP: Inspector<EngineContext<'a>, EthInterpreter>> InspectorHandler for Settling<'a, INSP> {
     type IT = EthInterpreter;
+}
+
+/// An account that an earlier transaction touched and left empty does not exist any more (EIP-161), but a journal that
+/// lives for a block still has it as touched, and revm takes a touched one for existing when it refunds an
+/// authorization.
+fn mark_deleted_authorities(ctx: &mut EngineContext<'_>) -> Vec<Address> {
+    let journal = &mut ctx.journaled_state.inner;
+    let authorities = ctx.tx.authorization_list().filter_map(|authorization| authorization.authority());
+    let mut deleted = Vec::new();
+    for address in authorities {
+        let Some(account) = journal.state.get_mut(&address) else { continue };
+        if account.transaction_id != journal.transaction_id && account.is_touched() && account.is_empty() {
+            account.unmark_touch();
+            account.status |= AccountStatus::LoadedAsNotExisting;
+            deleted.push(address);
+        }
+    }
+    deleted
+}
+
+/// The gas that a transaction costs before its first instruction, and whether its limit covers that.
+pub fn initial_tx_gas(cfg: &CfgEnv, tx: &Transaction) -> Result<InitialAndFloorGas, TransactError> {
+    let mut gas = intrinsic::initial_gas(&cfg.gas_params, tx);
+    if cfg.spec < SpecId::AMSTERDAM {
+        // State gas exists from Amsterdam on.
+        gas.set_initial_state_gas(0);
+    }
+    let (gas_limit, initial_gas, gas_floor) = (tx.gas_limit, gas.initial_total_gas(), gas.floor_gas());
+    if initial_gas > gas_limit {
+        return Err(InvalidTransaction::CallGasCostMoreThanGasLimit { gas_limit, initial_gas }.into());
+    }
+    if cfg.spec >= SpecId::PRAGUE && gas_floor > gas_limit {
+        return Err(InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit }.into());
+    }
+    let cap = cfg.tx_gas_limit_cap();
+    if cfg.spec >= SpecId::AMSTERDAM && gas_limit > cap {
+        // Regular gas is capped for each transaction; state gas has a reservoir of its own (EIP-8037).
+        let gas_floor = gas.initial_regular_gas().max(gas_floor);
+        if gas_floor > cap {
+            return Err(InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit: cap }.into());
+        }
+    }
+    Ok(gas)
 }
 
 /// Settles what the current transaction (or phase) did. Must run before the journal is committed.

@@ -47,7 +47,7 @@ pub const MAX_WAITS_PER_READ: usize = 16;
 /// Reads until the answer is ready, waiting in between.
 pub fn read_now<T>(
     reader: &dyn StateReader,
-    read: impl Fn(&dyn StateReader) -> Result<Read<T>, Fault>,
+    mut read: impl FnMut(&dyn StateReader) -> Result<Read<T>, Fault>,
 ) -> Result<T, Fault> {
     for _ in 0..MAX_WAITS_PER_READ {
         match read(reader)? {

@@ -1,19 +1,18 @@
 //! Imports the blocks of a test onto their parents, wherever in the tree of blocks these are, and follows the head.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 
 use alloy_primitives::{B256, U256};
 use solder_engine::block::import::{Ancestor, import_block};
 use solder_engine::chain::{Chain, Fork};
 use solder_engine::state::memory::{MemoryState, UnknownBlockHash};
 use solder_engine::trie::state_root;
-use solder_engine::{Block, EngineError, ExecuteOptions, Fault, Rejection};
+use solder_engine::{Block, EngineError, Fault, Rejection};
 
 use super::body;
 use super::format::{BlockEntry, BlockTest};
 use crate::fixture::{compare_alloc, is_named, state_of};
-use crate::run::{Mismatch, TraceBuffer, Verdict};
+use crate::run::{Mismatch, Mode, Verdict};
 
 /// How many ancestors a block is checked against: ommers may be children of the seventh, at most.
 const ANCESTORS: usize = 8;
@@ -36,7 +35,7 @@ struct Tree<'a> {
     chain: &'a Chain,
     nodes: HashMap<B256, Node>,
     head: B256,
-    options: ExecuteOptions<'a>,
+    mode: Mode<'a>,
 }
 
 impl<'a> Prepared<'a> {
@@ -53,13 +52,9 @@ impl<'a> Prepared<'a> {
     }
 
     /// Runs the test from its genesis on.
-    pub fn run(&self, cancel: Option<&AtomicBool>, trace: Option<&TraceBuffer>) -> Result<Verdict, Fault> {
+    pub fn run(&self, mode: &Mode<'_>) -> Result<Verdict, Fault> {
         let mut wrong = Vec::new();
-        let mut options = ExecuteOptions { cancel, ..Default::default() };
-        if let Some(sink) = trace {
-            options.trace = Some(sink);
-        }
-        let mut tree = self.plant(options, &mut wrong);
+        let mut tree = self.plant(*mode, &mut wrong);
         for (index, entry) in self.test.blocks.iter().enumerate() {
             tree.add(&format!("blocks.{index}"), entry, &mut wrong)?;
         }
@@ -81,7 +76,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// Checks the genesis and begins the tree with it.
-    fn plant(&self, options: ExecuteOptions<'a>, wrong: &mut Vec<Mismatch>) -> Tree<'_> {
+    fn plant<'b>(&'b self, mode: Mode<'b>, wrong: &mut Vec<Mismatch>) -> Tree<'b> {
         let shown = &self.test.genesis_block_header;
         let header = shown.to_header();
         let hash = header.hash_slow();
@@ -99,7 +94,7 @@ impl<'a> Prepared<'a> {
         let mut state = self.genesis.clone();
         state.insert_block_hash(header.number, hash);
         let node = Node { ancestor: Ancestor::genesis(&self.chain, header), state };
-        Tree { chain: &self.chain, nodes: HashMap::from([(hash, node)]), head: hash, options }
+        Tree { chain: &self.chain, nodes: HashMap::from([(hash, node)]), head: hash, mode }
     }
 }
 
@@ -141,7 +136,9 @@ impl Tree<'_> {
         let ancestors = self.ancestors(block.header.parent_hash);
         let parent = self.nodes.get(&block.header.parent_hash);
         let mut state = parent.map(|node| node.state.clone()).unwrap_or_default();
-        let imported = import_block(self.chain, block, &ancestors, &mut state, &self.options)?;
+        let options = self.mode.execute_options();
+        let imported = import_block(self.chain, block, &ancestors, &mut state, &options)?;
+        self.mode.count(&imported.outcome);
         let ancestor = imported.ancestor;
         let rank = |ancestor: &Ancestor| (ancestor.total_difficulty, ancestor.header.number);
         let head = self.nodes.get(&self.head).map_or((U256::ZERO, 0), |node| rank(&node.ancestor));

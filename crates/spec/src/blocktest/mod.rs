@@ -33,13 +33,13 @@ pub(crate) fn run_file(cases: &mut Cases<'_>) -> Result<ControlFlow<()>, InputEr
             InputError::field(&file.path, format!("{name}.{field}"), detail)
         };
         let prepared = Prepared::new(test).map_err(at)?;
-        let flow = cases.run(cases.full_name(name), &test.network, || {
-            let verdict = prepared.run(Some(cases.cancel()), None)?;
+        let flow = cases.run_in_modes(name, cases.full_name(name), &test.network, |mode| {
+            let verdict = prepared.run(mode)?;
             if !cases.trace() || verdict == Verdict::Passed {
                 return Ok((verdict, None));
             }
             let buffer = TraceBuffer::default();
-            prepared.run(Some(cases.cancel()), Some(&buffer))?;
+            prepared.run(&mode.traced(&buffer))?;
             Ok((verdict, Some(buffer.take_text())))
         });
         if flow.is_break() {

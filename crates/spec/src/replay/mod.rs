@@ -8,11 +8,13 @@
 
 mod block_json;
 mod clock;
+mod comparison;
 mod loader;
 mod pre_state;
 mod sidecar;
 mod transaction_json;
 
 pub use block_json::FalseClaim;
-pub use clock::{Replay, replay, thread_cpu_seconds};
+pub use clock::{FALLBACK_SECONDS, ParallelReplay, Replay, ReplayOptions, replay, thread_cpu_seconds};
+pub use comparison::difference;
 pub use loader::{LoadedBlock, Loader, find, load};

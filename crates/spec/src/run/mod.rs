@@ -1,6 +1,7 @@
 //! Running the cases of many files on worker threads: one thread reads archives and names files, workers parse and
 //! execute, a bounded channel carries the reports to whoever pulls them. Dropping a [`Run`] cancels and joins.
 
+mod mode;
 mod report;
 mod trace;
 mod worker;
@@ -12,8 +13,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use solder_engine::Parallel;
 use solder_engine::chain::{Chain, UnknownFork};
 
+pub use mode::MAX_SEEDS;
+pub(crate) use mode::Mode;
 pub use report::{CaseReport, Format, Mismatch, RunError, Verdict};
 pub(crate) use trace::TraceBuffer;
 pub(crate) use worker::{CaseOutcome, Cases};
@@ -35,8 +39,14 @@ pub struct Options {
     pub fork: Option<String>,
     /// Only cases whose name contains this.
     pub filter: Option<String>,
-    /// Worker threads; 0 for one per core.
-    pub workers: usize,
+    /// Only cases of these names, as their files have them.
+    pub cases: Option<HashSet<String>>,
+    /// Runner threads, each with a file at a time; 0 for one per core.
+    pub threads: usize,
+    /// Execute each case by the parallel engine; `None` for one transaction after the other.
+    pub parallel: Option<Parallel>,
+    /// Execute each case once for each of these seeds, by which the workers take turns. Empty for once, without.
+    pub seeds: Vec<u64>,
     /// Attach an EIP-3155 trace to failing cases.
     pub trace: bool,
     /// Bounds on what is read.
@@ -54,6 +64,10 @@ pub struct Progress {
     pub files_foreign: AtomicU64,
     /// Cases done.
     pub cases_done: AtomicU64,
+    /// Transactions of the blocks that were accepted.
+    pub transactions: AtomicU64,
+    /// How often they were executed.
+    pub executions: AtomicU64,
 }
 
 /// What a pull gives.
@@ -91,17 +105,18 @@ impl Run {
         if let Some(fork) = &options.fork {
             Chain::from_network(fork).map_err(|error: UnknownFork| InputError::field("", "fork", error))?;
         }
+        mode::check(&options)?;
         let sources = source::list(paths, &options.limits)?;
-        let workers = match options.workers {
+        let runners = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
-            workers => workers,
+            threads => threads,
         };
         let progress = Arc::new(Progress::default());
         let shared = Arc::new(Shared { format, options, progress, cancel: AtomicBool::new(false) });
         let (files_in, files_out) = sync_channel(QUEUED_FILES);
         let (reports_in, reports) = sync_channel(QUEUED_REPORTS);
         let files_out = Arc::new(Mutex::new(files_out));
-        let mut threads = Vec::with_capacity(workers + 1);
+        let mut threads = Vec::with_capacity(runners + 1);
         let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
             let builder = std::thread::Builder::new().name(name.into()).stack_size(WORKER_STACK_BYTES);
             builder.spawn(body).map_err(|error| InputError::file("", format!("no thread: {error}")))
@@ -111,7 +126,7 @@ impl Run {
             "spec-reader",
             Box::new(move || worker::read_all(&context, sources, &files_in, &out)),
         )?);
-        for _ in 0..workers {
+        for _ in 0..runners {
             let (context, files, out) = (Arc::clone(&shared), Arc::clone(&files_out), reports_in.clone());
             threads.push(spawn("spec-worker", Box::new(move || worker::work(&context, &files, &out)))?);
         }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use solder_engine::{Chain, Fault};
 
-use super::{CaseReport, Format, RunError, Shared, Verdict};
+use super::{CaseReport, Format, Mode, RunError, Shared, Verdict};
 use crate::fixture::excuse_withdrawn;
 use crate::input_error::InputError;
 use crate::source::{Source, TestFile, for_each_archived, read_file};
@@ -124,11 +124,6 @@ impl Cases<'_> {
         self.shared.options.trace
     }
 
-    /// Set when the run is to stop.
-    pub fn cancel(&self) -> &std::sync::atomic::AtomicBool {
-        &self.shared.cancel
-    }
-
     /// Whether the run wants cases of this fork or network, whichever of its names is used.
     pub fn wants(&self, fork: &str) -> bool {
         let Some(only) = self.shared.options.fork.as_deref() else { return true };
@@ -147,6 +142,41 @@ impl Cases<'_> {
     /// The full name of a case: official ids stand for themselves, others are unique within their file only.
     pub fn full_name(&self, case: &str) -> String {
         if case.contains("::") { case.to_owned() } else { format!("{}::{case}", self.file.name) }
+    }
+
+    /// Whether the run wants the case that its file calls `case`.
+    fn lists(&self, case: &str) -> bool {
+        self.shared.options.cases.as_ref().is_none_or(|cases| cases.contains(case))
+    }
+
+    /// Runs one case in each way that the run asks for, unless it is filtered out, and sends its report. `case` is
+    /// its name in the file.
+    pub fn run_in_modes(
+        &self,
+        case: &str,
+        name: String,
+        fork: &str,
+        body: impl Fn(&Mode<'_>) -> CaseOutcome,
+    ) -> ControlFlow<()> {
+        if !self.lists(case) {
+            return ControlFlow::Continue(());
+        }
+        self.run(name, fork, || {
+            let modes = Mode::all(&self.shared.options, &self.shared.cancel, &self.shared.progress);
+            let several = modes.len() > 1;
+            let mut passed = (Verdict::Passed, None);
+            for mode in &modes {
+                let outcome = body(mode)?;
+                if let (Verdict::Failed(mut wrong), trace) = outcome {
+                    if let Some(seed) = mode.seed().filter(|_| several) {
+                        wrong.iter_mut().for_each(|mismatch| mismatch.field.insert_str(0, &format!("seed {seed}: ")));
+                    }
+                    return Ok((Verdict::Failed(wrong), trace));
+                }
+                passed = outcome;
+            }
+            Ok(passed)
+        })
     }
 
     /// Runs one case, unless it is filtered out, and sends its report.

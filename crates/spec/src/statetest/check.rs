@@ -1,7 +1,5 @@
 //! Runs one transaction of a state test and compares what came out.
 
-use std::sync::atomic::AtomicBool;
-
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use solder_engine::chain::{Chain, Fork, Receipt};
@@ -14,7 +12,7 @@ use solder_engine::{
 use super::format::{Env, Post, StateTest};
 use super::transaction::{TooLarge, address_of, build, compare_bytes, decode};
 use crate::fixture::{compare_alloc, is_named, state_of};
-use crate::run::{CaseOutcome, Cases, Mismatch, TraceBuffer, Verdict};
+use crate::run::{CaseOutcome, Mismatch, Mode, TraceBuffer, Verdict};
 
 /// A fault of a fixture's field: which, and what is wrong with it.
 type FieldError = (String, &'static str);
@@ -64,13 +62,13 @@ impl<'a> Prepared<'a> {
     }
 
     /// Runs one case; a failing one again with a trace, if asked for.
-    pub fn run(&self, rules: &ForkRules, post: &Post, cases: &Cases<'_>) -> CaseOutcome {
-        let verdict = self.check(rules, post, cases.cancel(), None)?;
-        if !cases.trace() || verdict == Verdict::Passed {
+    pub fn run(&self, rules: &ForkRules, post: &Post, mode: &Mode<'_>, trace: bool) -> CaseOutcome {
+        let verdict = self.check(rules, post, mode)?;
+        if !trace || verdict == Verdict::Passed {
             return Ok((verdict, None));
         }
         let buffer = TraceBuffer::default();
-        self.check(rules, post, cases.cancel(), Some(&buffer))?;
+        self.check(rules, post, &mode.traced(&buffer))?;
         Ok((verdict, Some(buffer.take_text())))
     }
 
@@ -78,12 +76,11 @@ impl<'a> Prepared<'a> {
         &self,
         rules: &ForkRules,
         post: &Post,
-        cancel: &AtomicBool,
-        trace: Option<&TraceBuffer>,
+        mode: &Mode<'_>,
     ) -> Result<Verdict, solder_engine::Fault> {
         let mut wrong = Vec::new();
         let attempt = match self.transaction(rules, post, &mut wrong) {
-            Ok(tx) => self.execute(rules, tx, cancel, trace)?,
+            Ok(tx) => self.execute(rules, tx, mode)?,
             Err(rejection) => Attempt::Refused(rejection),
         };
         compare_exception(post, rules.fork, &attempt, &mut wrong);
@@ -144,17 +141,15 @@ impl<'a> Prepared<'a> {
         &self,
         rules: &ForkRules,
         tx: Transaction,
-        cancel: &AtomicBool,
-        trace: Option<&TraceBuffer>,
+        mode: &Mode<'_>,
     ) -> Result<Attempt, solder_engine::Fault> {
         let block = Block { header: rules.header.clone(), transactions: vec![tx], ..Default::default() };
-        let mut options =
-            ExecuteOptions { transactions_only: true, cancel: Some(cancel), ..Default::default() };
-        if let Some(sink) = trace {
-            options.trace = Some(sink);
-        }
+        let options = ExecuteOptions { transactions_only: true, ..mode.execute_options() };
         match execute_block(&rules.chain, rules.fork, &block, &self.state, &options) {
-            Ok(outcome) => Ok(Attempt::Ran(outcome)),
+            Ok(outcome) => {
+                mode.count(&outcome);
+                Ok(Attempt::Ran(outcome))
+            }
             Err(EngineError::Rejected(rejection)) => Ok(Attempt::Refused(rejection)),
             Err(EngineError::Fault(fault)) => Err(fault),
         }

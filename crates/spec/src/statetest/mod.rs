@@ -40,8 +40,11 @@ pub(crate) fn run_file(cases: &mut Cases<'_>) -> Result<ControlFlow<()>, InputEr
             let chain = prepared.chain(fork).map_err(at)?;
             for post in posts {
                 post.indexes.check(&test.transaction).map_err(at)?;
-                let full = cases.full_name(&case_name(name, fork, posts.len(), post));
-                let flow = cases.run(full, fork, || prepared.run(&chain, post, cases));
+                let case = case_name(name, fork, posts.len(), post);
+                let full = cases.full_name(&case);
+                let flow = cases.run_in_modes(&case, full, fork, |mode| {
+                    prepared.run(&chain, post, mode, cases.trace())
+                });
                 if flow.is_break() {
                     return Ok(flow);
                 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub struct Reports {
     pub cases: Vec<CaseReport>,
     pub errors: Vec<RunError>,
     pub foreign: u64,
+    pub transactions: u64,
+    pub executions: u64,
 }
 
 impl Reports {
@@ -69,7 +72,11 @@ pub fn run_paths(format: Format, paths: &[&Path], options: Options) -> Result<Re
             Next::Done => break,
         }
     }
-    reports.foreign = run.progress().files_foreign.load(std::sync::atomic::Ordering::Relaxed);
+    let progress = run.progress();
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    reports.foreign = count(&progress.files_foreign);
+    reports.transactions = count(&progress.transactions);
+    reports.executions = count(&progress.executions);
     Ok(reports)
 }
 
@@ -78,7 +85,7 @@ pub fn run_bytes(format: Format, bytes: &[u8]) -> Reports {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("case.json");
     std::fs::write(&path, bytes).unwrap();
-    run_paths(format, &[&path], Options { workers: 1, ..Default::default() }).unwrap()
+    run_paths(format, &[&path], Options { threads: 1, ..Default::default() }).unwrap()
 }
 
 /// Runs a fixture.

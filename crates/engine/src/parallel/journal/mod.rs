@@ -1,0 +1,574 @@
+//! The journal of a speculating worker. It does what revm's own journal does, and records of each account and slot
+//! *what was observed of it*: a bound of the balance rather than the balance, a nonce, a code hash, existence, the version
+//! of a slot. A load alone observes nothing. Records survive the revert of a frame: what was seen was seen.
+//!
+//! ARCHITECTURE.md holds the table of places where revm observes something, and what is recorded there.
+
+mod account;
+mod access;
+mod operations;
+mod outcome;
+mod undo;
+
+use alloy_primitives::{
+    Address, B256, Log, U256,
+    map::{AddressMap, HashMap},
+};
+use revm::Database;
+use revm::context::journal::warm_addresses::WarmAddresses;
+use revm::context_interface::journaled_state::JournalLoadError;
+use revm::primitives::hardfork::SpecId;
+use revm::primitives::KECCAK_EMPTY;
+use revm::state::{Account, AccountId, AccountInfo, AccountStatus, Bytecode, EvmState, EvmStorageSlot, TransactionId, TransientStorage};
+
+use super::cells::{Cells, Fields};
+use super::interleave::Turns;
+use super::recorder::{self, Recorder};
+use crate::error::Fault;
+use crate::state::{Read, StateReader, Ticket, reader::{MAX_WAITS_PER_READ, read_now}};
+
+pub use account::FieldAccount;
+pub use access::{AccountAccess, Accesses, Conflict, Executed, Published, SlotAccess, field_location};
+use undo::Undo;
+
+/// What was observed of an account.
+pub(super) mod observed {
+    /// Its exact balance.
+    pub const EXACT_BALANCE: u8 = 1;
+    /// Its balance against a bound.
+    pub const BALANCE_BOUND: u8 = 1 << 1;
+    /// Its nonce.
+    pub const NONCE: u8 = 1 << 2;
+    /// Its code.
+    pub const CODE: u8 = 1 << 3;
+    /// Whether there is an account.
+    pub const EXISTENCE: u8 = 1 << 4;
+    /// Whether nonce or code make it non-empty.
+    pub const ALIVE: u8 = 1 << 5;
+    /// The last reset: a slot was read above it.
+    pub const RESET: u8 = 1 << 6;
+    /// Nonce and funds were taken for granted: it is the sender.
+    pub const ASSUMED: u8 = 1 << 7;
+}
+
+/// Balances at or above this are observed exactly where something is added, so that no sum can overflow unseen.
+pub(super) const HALF: U256 = U256::from_limbs([0, 0, 0, 1 << 63]);
+/// In place of a slot's cell: the slot belongs to an account that this transaction created, and was not asked.
+pub(super) const NO_CELL: u32 = u32::MAX;
+
+/// An account that the worker knows. It stays from transaction to transaction; `run` says for which one it holds.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub address: Address,
+    pub cell: u32,
+    pub run: u32,
+    pub cold: bool,
+    pub account: Account,
+    pub hint: Option<AccountId>,
+    /// What it was when this transaction first met it.
+    pub seen: Fields,
+    pub lowest: U256,
+    pub highest: U256,
+    pub observed: std::cell::Cell<u8>,
+}
+
+/// A slot that the worker knows.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub entry: u32,
+    pub key: U256,
+    pub cell: u32,
+    pub run: u32,
+    /// Which write it saw; `None` for a slot of an account that this transaction created.
+    pub version: Option<u32>,
+    pub value: EvmStorageSlot,
+}
+
+/// Where a worker reads: the state before the block, and what the block's transactions share.
+pub struct SharedView<'a> {
+    /// The state before the block.
+    pub reader: &'a dyn StateReader,
+    /// The cells.
+    pub cells: &'a Cells,
+    /// Whose turn it is, where workers take turns.
+    pub turns: Option<&'a Turns>,
+    /// Which worker this is.
+    pub worker: usize,
+}
+
+impl std::fmt::Debug for SharedView<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SharedView")
+    }
+}
+
+impl SharedView<'_> {
+    /// A place where another worker may go first.
+    #[inline]
+    pub fn yield_turn(&self) {
+        if let Some(turns) = self.turns {
+            turns.pass(self.worker);
+        }
+    }
+}
+
+/// revm asks the journal for accounts and slots; only ancestors' hashes are asked here.
+impl Database for SharedView<'_> {
+    type Error = Fault;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Fault> {
+        read_now(self.reader, |reader| reader.account(address))
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Fault> {
+        read_now(self.reader, |reader| reader.code(code_hash))
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Fault> {
+        read_now(self.reader, |reader| reader.storage(address, None, slot))
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Fault> {
+        read_now(self.reader, |reader| reader.block_hash(number))
+    }
+}
+
+/// How a transaction runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Ahead of its turn: what it sees may change. The sender's nonce and funds are taken to be right.
+    #[default]
+    Speculative,
+    /// With wrong values everywhere, to be thrown away.
+    Misled,
+    /// At its commit position: what it sees is final.
+    Final,
+}
+
+/// The journal.
+#[derive(Debug)]
+pub struct FieldJournal<'a> {
+    database: SharedView<'a>,
+    /// revm wants to see its own map; it stays empty.
+    state: EvmState,
+    pub(super) position: u32,
+    pub(super) mode: Mode,
+    spec: SpecId,
+    transfer_logs: bool,
+    delayed_clear: bool,
+    run: u32,
+    index: AddressMap<u32>,
+    pub(super) entries: Vec<Entry>,
+    slot_index: HashMap<(u32, U256), u32>,
+    pub(super) slots: Vec<Slot>,
+    loaded: Vec<u32>,
+    loaded_slots: Vec<u32>,
+    undo: Vec<Undo>,
+    transient: TransientStorage,
+    logs: Vec<Log>,
+    depth: usize,
+    warm: WarmAddresses,
+    destroyed: Vec<u32>,
+    /// The endowment of a creation that begins: its creator's balance is compared with it.
+    pub(super) endowment: Option<U256>,
+    /// What was credited at the very end to an account that the transaction did not look at.
+    pub(super) reward: Option<(Address, U256)>,
+    /// The read that has no answer yet.
+    pub(super) waiting: Option<Ticket>,
+    empty_code: Bytecode,
+}
+
+type Load<T> = Result<T, JournalLoadError<Fault>>;
+
+impl<'a> FieldJournal<'a> {
+    /// A journal without a transaction.
+    pub fn over(database: SharedView<'a>) -> Self {
+        Self {
+            database,
+            state: EvmState::default(),
+            position: 0,
+            mode: Mode::Speculative,
+            spec: SpecId::default(),
+            transfer_logs: false,
+            delayed_clear: true,
+            run: 0,
+            index: AddressMap::default(),
+            entries: Vec::new(),
+            slot_index: HashMap::default(),
+            slots: Vec::new(),
+            loaded: Vec::new(),
+            loaded_slots: Vec::new(),
+            undo: Vec::new(),
+            transient: TransientStorage::default(),
+            logs: Vec::new(),
+            depth: 0,
+            warm: WarmAddresses::new(),
+            destroyed: Vec::new(),
+            endowment: None,
+            reward: None,
+            waiting: None,
+            empty_code: Bytecode::default(),
+        }
+    }
+
+    /// Begins a transaction, or a phase, at a position of the block.
+    pub fn begin(&mut self, position: u32, mode: Mode) {
+        self.run += 1;
+        self.position = position;
+        self.mode = mode;
+        self.loaded.clear();
+        self.loaded_slots.clear();
+        self.undo.clear();
+        self.transient.clear();
+        self.logs.clear();
+        self.depth = 0;
+        self.warm.clear_coinbase_and_access_list();
+        self.destroyed.clear();
+        self.endowment = None;
+        self.reward = None;
+        self.waiting = None;
+    }
+
+    fn state_clear(&self) -> bool {
+        self.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON)
+    }
+
+    /// Asks until there is an answer where the answer is final; else stops the run at the first ticket.
+    fn answer<T>(&mut self, mut read: impl FnMut(&mut SharedView<'a>) -> Result<Read<T>, Fault>) -> Result<T, Fault> {
+        for _ in 0..MAX_WAITS_PER_READ {
+            match read(&mut self.database)? {
+                Read::Ready(value) => return Ok(value),
+                Read::Pending(ticket) if self.mode == Mode::Final => self.database.reader.wait(ticket)?,
+                Read::Pending(ticket) => {
+                    self.waiting = Some(ticket);
+                    return Err(Fault::StateRead("no answer yet".into()));
+                }
+            }
+        }
+        Err(Fault::StateRead(format!("still pending after {MAX_WAITS_PER_READ} waits")))
+    }
+
+    /// The entry of an account in this transaction, and whether it was cold.
+    pub(super) fn load(&mut self, address: Address, skip_cold_load: bool) -> Load<(u32, bool)> {
+        if let Some(&entry) = self.index.get(&address) {
+            let known = &mut self.entries[entry as usize];
+            if known.run == self.run {
+                if !known.cold {
+                    return Ok((entry, false));
+                }
+                let cold = self.warm.check_is_cold(&address, skip_cold_load)?;
+                known.cold = false;
+                self.undo.push(Undo::Warmed(entry));
+                return Ok((entry, cold));
+            }
+            let cold = self.warm.check_is_cold(&address, skip_cold_load)?;
+            self.refresh(entry)?;
+            return Ok((entry, cold));
+        }
+        let cold = self.warm.check_is_cold(&address, skip_cold_load)?;
+        let cell = self.database.cells.account_number(address);
+        let entry = self.entries.len() as u32;
+        self.entries.push(Entry {
+            address,
+            cell,
+            run: 0,
+            cold: false,
+            account: Account::default(),
+            hint: None,
+            seen: Fields::default(),
+            lowest: U256::ZERO,
+            highest: U256::MAX,
+            observed: std::cell::Cell::new(0),
+        });
+        self.index.insert(address, entry);
+        self.refresh(entry)?;
+        Ok((entry, cold))
+    }
+
+    /// Looks at an account for the first time in a transaction.
+    fn refresh(&mut self, entry: u32) -> Result<(), Fault> {
+        self.database.yield_turn();
+        let (cell, position, clear) = (self.entries[entry as usize].cell, self.position, self.state_clear());
+        let (mut seen, hint) = self.answer(|database| {
+            let mut cell = database.cells.account(cell);
+            let hint = cell.hint;
+            Ok(match cell.view(database.reader, position, clear)? {
+                Read::Ready(fields) => Read::Ready((fields, cell.hint.or(hint))),
+                Read::Pending(ticket) => Read::Pending(ticket),
+            })
+        })?;
+        if self.mode == Mode::Misled {
+            mislead(&mut seen);
+        }
+        let known = &mut self.entries[entry as usize];
+        let info = &mut known.account.info;
+        if info.code_hash != seen.code_hash {
+            info.code_hash = seen.code_hash;
+            info.code = None;
+        }
+        info.balance = seen.balance;
+        info.nonce = seen.nonce;
+        known.account.status =
+            if seen.exists { AccountStatus::empty() } else { AccountStatus::LoadedAsNotExisting };
+        if self.spec.is_enabled_in(SpecId::AMSTERDAM) {
+            known.account.set_current_info_as_original();
+        }
+        known.hint = hint;
+        known.seen = seen;
+        known.lowest = U256::ZERO;
+        known.highest = U256::MAX;
+        known.observed.set(0);
+        known.cold = false;
+        known.run = self.run;
+        self.loaded.push(entry);
+        self.undo.push(Undo::Warmed(entry));
+        Ok(())
+    }
+
+    /// Makes sure that the code is there.
+    pub(super) fn load_code(&mut self, entry: u32) -> Result<(), Fault> {
+        let known = &self.entries[entry as usize];
+        if known.account.info.code.is_some() {
+            return Ok(());
+        }
+        let (cell, hash, position) = (known.cell, known.account.info.code_hash, self.position);
+        let code = if hash == KECCAK_EMPTY {
+            self.empty_code.clone()
+        } else {
+            let shared = self.database.cells.account(cell).code(hash, position);
+            match shared {
+                Some(code) => code,
+                None => {
+                    let code = self.answer(|database| database.reader.code(hash))?;
+                    self.database.cells.account(cell).keep_code(hash, &code);
+                    code
+                }
+            }
+        };
+        self.entries[entry as usize].account.info.code = Some(code);
+        Ok(())
+    }
+
+    /// The slot of a loaded account in this transaction, and whether it was cold.
+    pub(super) fn load_slot(&mut self, entry: u32, key: U256, skip_cold_load: bool) -> Load<(u32, bool)> {
+        let known = self.slot_index.get(&(entry, key)).copied();
+        if let Some(slot) = known {
+            let held = &self.slots[slot as usize];
+            if held.run == self.run && !held.value.is_cold {
+                return Ok((slot, false));
+            }
+        }
+        let address = self.entries[entry as usize].address;
+        let cold = !self.warm.access_list().get(&address).is_some_and(|keys| keys.contains(&key));
+        if cold && skip_cold_load {
+            return Err(JournalLoadError::ColdLoadSkipped);
+        }
+        let slot = match known {
+            Some(slot) => slot,
+            None => {
+                let slot = self.slots.len() as u32;
+                let value = EvmStorageSlot::new(U256::ZERO, TransactionId::ZERO);
+                self.slots.push(Slot { entry, key, cell: NO_CELL, run: 0, version: None, value });
+                self.slot_index.insert((entry, key), slot);
+                slot
+            }
+        };
+        if self.slots[slot as usize].run != self.run {
+            self.refresh_slot(slot)?;
+        }
+        self.slots[slot as usize].value.is_cold = false;
+        if cold {
+            self.undo.push(Undo::SlotWarmed(slot));
+        }
+        Ok((slot, cold))
+    }
+
+    /// Looks at a slot for the first time in a transaction.
+    fn refresh_slot(&mut self, slot: u32) -> Result<(), Fault> {
+        self.database.yield_turn();
+        let held = &self.slots[slot as usize];
+        let (key, mut cell) = (held.key, held.cell);
+        let owner = &self.entries[held.entry as usize];
+        let (account, address, hint) = (owner.cell, owner.address, owner.hint);
+        let (position, reset) = (self.position, owner.seen.reset);
+        let (mut value, version) = if owner.account.is_created_locally() {
+            (U256::ZERO, None)
+        } else {
+            if cell == NO_CELL {
+                cell = self.database.cells.slot_number(account, key);
+            }
+            let view = self.answer(|database| {
+                let mut held = database.cells.slot(cell);
+                if let Some(view) = held.view(position, reset) {
+                    return Ok(Read::Ready(view));
+                }
+                Ok(match held.load(database.reader, address, hint)? {
+                    Read::Ready(()) => match held.view(position, reset) {
+                        Some(view) => Read::Ready(view),
+                        None => return Err(Fault::StateRead("a slot that was read has no value".into())),
+                    },
+                    Read::Pending(ticket) => Read::Pending(ticket),
+                })
+            })?;
+            (view.value, Some(view.version))
+        };
+        if self.mode == Mode::Misled {
+            value = value.wrapping_add(U256::ONE);
+        }
+        let held = &mut self.slots[slot as usize];
+        held.cell = cell;
+        held.version = version;
+        held.value = EvmStorageSlot::new(value, TransactionId::ZERO);
+        held.run = self.run;
+        self.loaded_slots.push(slot);
+        Ok(())
+    }
+
+    /// Records that something of an account was observed.
+    #[inline]
+    pub(super) fn observe(&self, entry: u32, what: u8) {
+        let observed = &self.entries[entry as usize].observed;
+        observed.set(observed.get() | what);
+    }
+
+    /// Records that the exact balance was observed.
+    #[inline]
+    pub(super) fn observe_balance(&self, entry: u32) {
+        if recorder::is_on(Recorder::Balance) {
+            self.observe(entry, observed::EXACT_BALANCE);
+        }
+    }
+
+    /// Records that the code was observed.
+    #[inline]
+    pub(super) fn observe_code(&self, entry: u32) {
+        if recorder::is_on(Recorder::Code) {
+            self.observe(entry, observed::CODE);
+        }
+    }
+
+    /// Records that the nonce was observed.
+    #[inline]
+    pub(super) fn observe_nonce(&self, entry: u32) {
+        if recorder::is_on(Recorder::Nonce) {
+            self.observe(entry, observed::NONCE);
+        }
+    }
+
+    /// Records that the existence of an account was observed, unless this transaction itself settled it by a touch.
+    #[inline]
+    pub(super) fn observe_existence(&self, entry: u32) {
+        if recorder::is_on(Recorder::Existence) && !self.entries[entry as usize].account.is_touched() {
+            self.observe(entry, observed::EXISTENCE);
+        }
+    }
+
+    /// Whether the balance covers `amount`, recorded as a bound of what the balance was before this transaction.
+    pub(super) fn covers(&mut self, entry: u32, amount: U256) -> bool {
+        let known = &mut self.entries[entry as usize];
+        let (before, now) = (known.seen.balance, known.account.info.balance);
+        let holds = now >= amount;
+        if !recorder::is_on(Recorder::BalanceBound) {
+            return holds;
+        }
+        // What the balance before must be at least for the answer to be yes: amount - (now - before).
+        let bound = if before >= now {
+            amount.saturating_add(before - now)
+        } else {
+            amount.saturating_sub(now - before)
+        };
+        if holds {
+            known.lowest = known.lowest.max(bound);
+        } else {
+            known.highest = known.highest.min(bound.saturating_sub(U256::ONE));
+        }
+        self.observe(entry, observed::BALANCE_BOUND);
+        holds
+    }
+
+    /// Whether the account is empty now (EIP-161), recorded as what decided it.
+    pub(super) fn observe_emptiness(&mut self, entry: u32) {
+        if !recorder::is_on(Recorder::Emptiness) {
+            return;
+        }
+        let known = &self.entries[entry as usize];
+        let (info, seen) = (&known.account.info, &known.seen);
+        if info.nonce != seen.nonce || info.code_hash != seen.code_hash {
+            // Decided by what this transaction wrote; what it wrote depends on what it observed.
+            return;
+        }
+        self.observe(entry, observed::ALIVE);
+        if seen.is_alive() {
+            return;
+        }
+        if info.balance.is_zero() {
+            self.observe(entry, observed::EXACT_BALANCE);
+        } else {
+            self.covers(entry, U256::ONE);
+        }
+    }
+
+    /// Adds to a balance. False where it would overflow.
+    pub(super) fn credit(&mut self, entry: u32, amount: U256) -> bool {
+        let known = &mut self.entries[entry as usize];
+        let Some(sum) = known.account.info.balance.checked_add(amount) else {
+            self.observe(entry, observed::EXACT_BALANCE);
+            return false;
+        };
+        known.account.info.balance = sum;
+        if sum >= HALF {
+            self.observe(entry, observed::EXACT_BALANCE);
+        }
+        true
+    }
+
+    /// Marks an account as touched.
+    pub(super) fn touch_entry(&mut self, entry: u32) {
+        let account = &mut self.entries[entry as usize].account;
+        if !account.is_touched() {
+            account.mark_touch();
+            self.undo.push(Undo::Touched(entry));
+        }
+    }
+
+    /// Sets a balance, with the way back.
+    pub(super) fn set_balance_of(&mut self, entry: u32, balance: U256) {
+        let info = &mut self.entries[entry as usize].account.info;
+        if info.balance != balance {
+            let old = info.balance;
+            info.balance = balance;
+            self.undo.push(Undo::Balance(entry, old));
+        }
+    }
+
+    /// The account of an entry.
+    pub fn account_of(&self, entry: u32) -> &Account {
+        &self.entries[entry as usize].account
+    }
+
+    /// A speculating transaction takes its sender to have the right nonce and enough funds: a lower transaction may
+    /// bring both about. What it takes for granted is recorded like anything else that it saw.
+    pub(super) fn assume_sender(&mut self, entry: u32, nonce: u64, funds: U256) {
+        self.observe(entry, observed::ASSUMED);
+        if self.mode == Mode::Final {
+            return;
+        }
+        let known = &mut self.entries[entry as usize];
+        known.seen.nonce = nonce;
+        known.account.info.nonce = nonce;
+        if known.seen.balance < funds {
+            known.seen.balance = funds;
+            known.account.info.balance = funds;
+        }
+    }
+}
+
+/// Something else in every field.
+fn mislead(fields: &mut Fields) {
+    fields.balance = fields.balance.wrapping_add(U256::ONE);
+    fields.nonce = fields.nonce.wrapping_add(1);
+    fields.exists = !fields.exists;
+    if fields.code_hash != KECCAK_EMPTY {
+        fields.code_hash = KECCAK_EMPTY;
+    }
+}

@@ -1,0 +1,108 @@
+//! What a transaction observed and wrote, taken out of the journal when it ends.
+
+use alloy_primitives::{Address, U256};
+use revm::primitives::hardfork::SpecId;
+use revm::state::Account;
+
+use super::access::{AccountAccess, Accesses, SlotAccess};
+use super::{Entry, FieldJournal, HALF, NO_CELL, observed};
+use crate::error::Fault;
+use crate::parallel::cells::{AccountWrite, Delta, Life};
+use crate::parallel::recorder::{self, Recorder};
+
+impl FieldJournal<'_> {
+    /// Credits the block's producer after everything else. Where the transaction has not looked at that account, the
+    /// amount is only noted: adding it is the business of the commit.
+    pub fn pay_reward(&mut self, address: Address, amount: U256) -> Result<(), Fault> {
+        let known = self.index.get(&address).copied();
+        let looked_at = known.filter(|entry| self.entries[*entry as usize].run == self.run);
+        if looked_at.is_none() && !self.spec.is_enabled_in(SpecId::AMSTERDAM) {
+            self.reward = Some((address, amount));
+            return Ok(());
+        }
+        use revm::context::JournalTr;
+        self.balance_incr(address, amount)
+    }
+
+    /// Ends the transaction: what it observed and, unless it failed, wrote.
+    pub fn take_accesses(&mut self, writes: bool, incarnation: usize) -> Accesses {
+        let slots = self.take_slots(writes);
+        let listed = self.spec.is_enabled_in(SpecId::AMSTERDAM);
+        let mut accounts = Vec::with_capacity(self.loaded.len());
+        for entry in &self.loaded {
+            let known = &self.entries[*entry as usize];
+            let write = if writes { written(known) } else { None };
+            let observed = known.observed.get();
+            if observed == 0 && write.is_none() && !listed {
+                continue;
+            }
+            let highest = match &write {
+                Some(write) if !write.delta.amount.is_zero() => known.highest.min(HALF - U256::ONE),
+                _ => known.highest,
+            };
+            let journaled = listed.then(|| Box::new(self.journaled(*entry)));
+            let (seen, lowest) = (known.seen.clone(), known.lowest);
+            accounts.push(AccountAccess { cell: known.cell, observed, seen, lowest, highest, write, journaled });
+        }
+        let reward = self.reward.take().filter(|_| writes);
+        Accesses { accounts, slots, reward, incarnation }
+    }
+
+    /// An account with the slots that this transaction met.
+    fn journaled(&self, entry: u32) -> Account {
+        let mut account = self.entries[entry as usize].account.clone();
+        for slot in self.loaded_slots.iter().map(|slot| &self.slots[*slot as usize]) {
+            if slot.entry == entry {
+                account.storage.insert(slot.key, slot.value.clone());
+            }
+        }
+        account
+    }
+
+    fn take_slots(&mut self, writes: bool) -> Vec<SlotAccess> {
+        let mut taken = Vec::with_capacity(self.loaded_slots.len());
+        for slot in &self.loaded_slots {
+            let slot = &mut self.slots[*slot as usize];
+            let owner = &self.entries[slot.entry as usize];
+            let value = &slot.value;
+            let changed = value.present_value != value.original_value;
+            let write = (writes && changed && !owner.account.is_selfdestructed_locally())
+                .then_some(value.present_value);
+            let all = self.spec.is_enabled_in(SpecId::AMSTERDAM);
+            if slot.version.is_none() && write.is_none() && !all {
+                continue;
+            }
+            if slot.cell == NO_CELL {
+                slot.cell = self.database.cells.slot_number(owner.cell, slot.key);
+            }
+            if slot.version.is_some() && recorder::is_on(Recorder::Reset) {
+                owner.observed.set(owner.observed.get() | observed::RESET);
+            }
+            let seen = slot.version.filter(|_| recorder::is_on(Recorder::Slot));
+            let (reset, before) = (owner.seen.reset, value.original_value);
+            taken.push(SlotAccess { cell: slot.cell, seen, reset, before, write });
+        }
+        taken
+    }
+}
+
+/// What became of an account, where it was touched.
+fn written(known: &Entry) -> Option<AccountWrite> {
+    let account = &known.account;
+    if account.is_selfdestructed_locally() {
+        return Some(AccountWrite { life: Life::Destroyed, ..AccountWrite::default() });
+    }
+    if !account.is_touched() {
+        return None;
+    }
+    let (info, seen) = (&account.info, &known.seen);
+    let life = if account.is_created_locally() { Life::Created } else { Life::Touched };
+    let code = (info.code_hash != seen.code_hash)
+        .then(|| (info.code_hash, info.code.clone().unwrap_or_default()));
+    Some(AccountWrite {
+        life,
+        delta: Delta::between(seen.balance, info.balance),
+        nonce: (info.nonce != seen.nonce).then_some(info.nonce),
+        code,
+    })
+}

@@ -1,0 +1,140 @@
+//! A worker's interpreter over the shared cells: runs one incarnation of a transaction, or a step of the phases around
+//! the transactions.
+
+use std::sync::atomic::AtomicBool;
+
+use alloy_primitives::{Address, U256};
+use revm::context::result::ExecutionResult;
+use revm::context::{BlockEnv, CfgEnv, Context, ContextSetters, Evm, JournalTr, LocalContext};
+use revm::context_interface::journaled_state::account::JournaledAccountTr;
+use revm::handler::{EthPrecompiles, Handler};
+
+use super::journal::{Accesses, Executed, FieldJournal, Mode, SharedView};
+use super::speculate::{FieldContext, FieldEvm, Speculating};
+use crate::chain::Transaction;
+use crate::error::Fault;
+use crate::evm::keccak::KeccakMemo;
+use crate::evm::{BlockScratch, TransactError, instructions};
+use crate::state::Ticket;
+
+/// What all workers' machines of a block have in common.
+#[derive(Clone)]
+pub struct Rules<'a> {
+    /// Rules of the fork.
+    pub cfg: CfgEnv,
+    /// The block.
+    pub env: BlockEnv,
+    /// Whether SSTORE is Constantinople's.
+    pub net_gas_metering: bool,
+    /// Set from another thread to stop.
+    pub cancel: &'a AtomicBool,
+    /// A transaction that stands in until the first one is set.
+    pub idle: &'a Transaction,
+}
+
+/// How an attempt ended.
+pub enum Attempt {
+    /// It ran to its end.
+    Ended(Executed),
+    /// It met a read that is not answered yet.
+    Waits(Ticket),
+}
+
+/// The machine.
+pub struct FieldMachine<'a> {
+    evm: FieldEvm<'a>,
+}
+
+impl<'a> FieldMachine<'a> {
+    /// A machine for one block.
+    pub fn new(rules: &Rules<'a>, view: SharedView<'a>, abandon: &'a AtomicBool) -> Self {
+        let spec = rules.cfg.spec;
+        let mut journaled_state = FieldJournal::over(view);
+        journaled_state.set_spec_id(spec);
+        let ctx: FieldContext<'a> = Context {
+            block: rules.env.clone(),
+            tx: rules.idle,
+            cfg: rules.cfg.clone(),
+            journaled_state,
+            chain: BlockScratch {
+                cancel: rules.cancel,
+                abandon,
+                keccak: KeccakMemo::take(),
+                resets: Default::default(),
+                access_list: None,
+            },
+            local: LocalContext::default(),
+            error: Ok(()),
+        };
+        let instructions = instructions(spec, rules.net_gas_metering);
+        Self { evm: Evm::new_with_inspector(ctx, (), instructions, EthPrecompiles::new(spec)) }
+    }
+
+    /// Runs a transaction at a position of the block.
+    pub fn run(&mut self, tx: &'a Transaction, position: u32, mode: Mode, incarnation: usize) -> Attempt {
+        self.evm.ctx.journaled_state.begin(position, mode);
+        self.evm.ctx.set_tx(tx);
+        let result = Speculating::default().run(&mut self.evm);
+        let journal = &mut self.evm.ctx.journaled_state;
+        if let Some(ticket) = journal.waiting.take() {
+            return Attempt::Waits(ticket);
+        }
+        let accesses = journal.take_accesses(result.is_ok(), incarnation);
+        Attempt::Ended(Executed {
+            result,
+            accesses,
+            is_final: mode == Mode::Final,
+            misled: mode == Mode::Misled,
+            nanoseconds: 0,
+            span: (0, 0),
+        })
+    }
+
+    /// Runs a call of the protocol itself, at a position that is next in order.
+    pub fn system_call(
+        &mut self,
+        call: &'a Transaction,
+        position: u32,
+    ) -> (Result<ExecutionResult, TransactError>, Accesses) {
+        self.evm.ctx.journaled_state.begin(position, Mode::Final);
+        self.evm.ctx.set_tx(call);
+        let result = Speculating::default().run_system_call(&mut self.evm);
+        let accesses = self.evm.ctx.journaled_state.take_accesses(result.is_ok(), 0);
+        (result, accesses)
+    }
+
+    /// The code at an address: whether a system contract is there.
+    pub fn has_code(&mut self, address: Address, position: u32) -> Result<bool, Fault> {
+        let journal = &mut self.evm.ctx.journaled_state;
+        journal.begin(position, Mode::Final);
+        Ok(!journal.load_account_with_code(address)?.data.info.is_empty_code_hash())
+    }
+
+    /// Credits an account outside of any transaction, which touches it.
+    pub fn credit(&mut self, address: Address, amount: U256, position: u32) -> Result<Accesses, Fault> {
+        let journal = &mut self.evm.ctx.journaled_state;
+        journal.begin(position, Mode::Final);
+        journal.balance_incr(address, amount)?;
+        Ok(journal.take_accesses(true, 0))
+    }
+
+    /// Takes the whole balance of an account.
+    pub fn drain(&mut self, address: Address, position: u32) -> Result<(U256, Accesses), Fault> {
+        let journal = &mut self.evm.ctx.journaled_state;
+        journal.begin(position, Mode::Final);
+        let mut account = journal.load_account_mut(address)?.data;
+        let balance = *account.balance();
+        account.set_balance(U256::ZERO);
+        Ok((balance, journal.take_accesses(true, 0)))
+    }
+
+    /// 64-byte hashes answered from memory, and computed.
+    pub fn keccak_memo(&self) -> (u64, u64) {
+        (self.evm.ctx.chain.keccak.hits, self.evm.ctx.chain.keccak.misses)
+    }
+
+    /// The journal's view, to take turns.
+    pub fn yield_turn(&self) {
+        self.evm.ctx.journaled_state.db().yield_turn();
+    }
+}

@@ -1,0 +1,220 @@
+//! What the workers of one block share, and how a transaction becomes part of the block.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use alloy_primitives::{Address, U256};
+use revm::context::result::ExecutionResult;
+use revm::primitives::hardfork::SpecId;
+use revm::state::Account;
+
+use super::cells::{AccountWrite, Cells, Delta};
+use super::interleave::Turns;
+use super::journal::{Accesses, Executed, Published};
+use super::machine::Rules;
+use super::scheduler::Scheduler;
+use super::{Parallel, collect};
+use crate::chain::Transaction;
+use crate::error::{EngineError, Fault, Rejection};
+use crate::evm::AccessRecorder;
+use crate::state::{ChangeSet, StateReader, reader::read_now};
+
+/// Decides in block order: what the block's own rules say of a transaction, and what becomes of its result.
+pub trait Sequencer: Send {
+    /// Whether the transaction fits what is left of the block.
+    fn admit(&mut self, index: usize, tx: &Transaction) -> Result<(), Rejection>;
+
+    /// Takes a result. `changes` are those of the block so far.
+    fn accept(
+        &mut self,
+        index: usize,
+        tx: &Transaction,
+        result: ExecutionResult,
+        changes: &dyn Fn() -> Result<ChangeSet, Fault>,
+    ) -> Result<(), EngineError>;
+
+    /// Takes an invalid transaction; an error rejects the block.
+    fn refuse(&mut self, index: usize, rejection: Rejection) -> Result<(), EngineError>;
+}
+
+/// What is known of a transaction between its execution and its commit.
+#[derive(Default)]
+pub struct Attempted {
+    /// The last incarnation that ended.
+    pub executed: Option<Executed>,
+    /// Where its writes are published.
+    pub published: Published,
+}
+
+/// Spins before a worker without a task goes to sleep.
+const IDLE_SPINS: usize = 2000;
+/// How long it sleeps at most before it looks again.
+const IDLE_SLEEP: Duration = Duration::from_millis(1);
+
+/// A block on its workers.
+pub struct Shared<'a> {
+    /// Rules and environment.
+    pub rules: Rules<'a>,
+    /// The cells.
+    pub cells: &'a Cells,
+    /// The state before the block.
+    pub reader: &'a dyn StateReader,
+    /// The transactions.
+    pub transactions: &'a [Transaction],
+    /// How to run.
+    pub options: Parallel,
+    /// Turns, where workers take turns.
+    pub turns: Option<Turns>,
+    /// When the block began.
+    pub began: Instant,
+    /// Set when the block failed: nobody needs more.
+    pub stop: AtomicBool,
+    /// The block access list as it grows.
+    pub access_list: Mutex<Option<AccessRecorder>>,
+    /// Attempts by transaction.
+    pub attempts: Vec<Mutex<Attempted>>,
+    scheduler: Mutex<Scheduler>,
+    failure: Mutex<Option<EngineError>>,
+    events: AtomicU64,
+    sleepers: AtomicUsize,
+    bed: Mutex<()>,
+    bell: Condvar,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Shared<'a> {
+    /// A block that has not begun.
+    pub fn new(
+        rules: Rules<'a>,
+        cells: &'a Cells,
+        reader: &'a dyn StateReader,
+        transactions: &'a [Transaction],
+        options: Parallel,
+    ) -> Self {
+        let listed = rules.cfg.spec.is_enabled_in(SpecId::AMSTERDAM);
+        Self {
+            rules,
+            cells,
+            reader,
+            transactions,
+            options,
+            turns: options.interleave.map(|seed| Turns::new(options.workers, seed)),
+            began: Instant::now(),
+            stop: AtomicBool::new(false),
+            access_list: Mutex::new(listed.then(AccessRecorder::default)),
+            attempts: (0..transactions.len()).map(|_| Mutex::default()).collect(),
+            scheduler: Mutex::new(Scheduler::new(transactions.len(), options.workers)),
+            failure: Mutex::default(),
+            events: AtomicU64::new(0),
+            sleepers: AtomicUsize::new(0),
+            bed: Mutex::new(()),
+            bell: Condvar::new(),
+        }
+    }
+
+    /// The position of a transaction.
+    pub fn position(index: usize) -> u32 {
+        // A block has fewer transactions than a list of them fits memory.
+        index as u32 + 1
+    }
+
+    /// Whether empty accounts are deleted when touched.
+    pub fn state_clear(&self) -> bool {
+        self.rules.cfg.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON)
+    }
+
+    /// The state machine.
+    pub fn scheduler(&self) -> MutexGuard<'_, Scheduler> {
+        lock(&self.scheduler)
+    }
+
+    /// Abandons the block.
+    pub fn fail(&self, error: EngineError) {
+        lock(&self.failure).get_or_insert(error);
+        self.stop.store(true, Ordering::SeqCst);
+        self.notify();
+    }
+
+    /// Why the block was abandoned, if it was.
+    pub fn take_failure(&self) -> Option<EngineError> {
+        lock(&self.failure).take()
+    }
+
+    /// Something changed: whoever sleeps looks again.
+    pub fn notify(&self) {
+        self.events.fetch_add(1, Ordering::SeqCst);
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            drop(lock(&self.bed));
+            self.bell.notify_all();
+        }
+    }
+
+    /// How many changes there were: to be read before a worker asks for a task.
+    pub fn events(&self) -> u64 {
+        self.events.load(Ordering::SeqCst)
+    }
+
+    /// Waits until something changes after `seen`.
+    pub fn idle(&self, seen: u64) {
+        for _ in 0..IDLE_SPINS {
+            if self.events() != seen {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        let bed = lock(&self.bed);
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        if self.events() == seen {
+            let _woken = self.bell.wait_timeout(bed, IDLE_SLEEP);
+        }
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Makes an incarnation's writes part of the block. Gives the highest position that may have seen something else.
+    pub fn commit(
+        &self,
+        accesses: &mut Accesses,
+        position: u32,
+        before: &Published,
+    ) -> Result<Option<u32>, Fault> {
+        let state_clear = self.state_clear();
+        if let Some(recorder) = &mut *lock(&self.access_list) {
+            self.list_accesses(recorder, accesses);
+        }
+        let mut news = accesses.commit(self.cells, position, before, state_clear);
+        if let Some((address, amount)) = accesses.reward {
+            news = news.max(self.credit(address, amount, position)?);
+        }
+        Ok(news)
+    }
+
+    fn credit(&self, address: Address, amount: U256, position: u32) -> Result<Option<u32>, Fault> {
+        let mut cell = self.cells.account(self.cells.account_number(address));
+        read_now(self.reader, |reader| cell.ensure_loaded(reader))?;
+        let delta = Delta { negative: false, amount };
+        Ok(cell.commit(position, AccountWrite { delta, ..AccountWrite::default() }, self.state_clear()))
+    }
+
+    /// Writes the block access list (EIP-7928), with balances as they are at this position.
+    fn list_accesses(&self, recorder: &mut AccessRecorder, accesses: &mut Accesses) {
+        for access in &mut accesses.accounts {
+            let Some(mut account) = access.journaled.take() else { continue };
+            let cell = self.cells.account(access.cell);
+            let delta = Delta::between(account.original_info().balance, account.info.balance);
+            let original: &mut Account = &mut account;
+            original.original_info_mut().balance = cell.now.balance;
+            original.original_info_mut().nonce = cell.now.nonce;
+            original.info.balance = delta.apply(cell.now.balance);
+            recorder.list.update_account(recorder.index, cell.address, original);
+        }
+    }
+
+    /// The changes of the block so far.
+    pub fn changes(&self) -> Result<ChangeSet, Fault> {
+        collect::collect(self.cells, self.reader)
+    }
+}

@@ -1,0 +1,147 @@
+//! Several blocks in a few figures: what was measured, what the dependencies allow, what more workers would give.
+
+use serde_json::{Value, json};
+use solder_engine::parallel::record::Location;
+
+use crate::analysis::{Hot, busy, critical_path, hottest, work};
+use crate::contracts::{contract_name, owner, slot_name};
+use crate::simulate::simulate;
+use crate::trace::field_name;
+use crate::BlockSchedule;
+
+/// For how many workers limits and predictions are given.
+pub const PREDICTED_WORKERS: [usize; 5] = [2, 4, 8, 16, 32];
+/// How many of the hottest locations are given.
+pub const HOTTEST: usize = 10;
+
+/// Which blocks count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Blocks that used less gas are left out.
+    pub min_gas: u64,
+    /// Blocks with fewer transactions are left out.
+    pub min_transactions: u64,
+}
+
+impl Filter {
+    /// Whether a block counts.
+    pub fn passes(&self, block: &BlockSchedule) -> bool {
+        block.label.gas_used >= self.min_gas && block.label.transactions >= self.min_transactions
+    }
+}
+
+/// In sum over the blocks that count. A ratio without its parts is `None`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// How many blocks count.
+    pub blocks: usize,
+    /// Transactions in them.
+    pub transactions: u64,
+    /// The most workers that ran one of them.
+    pub workers: u32,
+    /// Share of the workers' time in which they did something.
+    pub utilisation: Option<f64>,
+    /// Sum of the blocks' critical paths.
+    pub critical_path_seconds: f64,
+    /// Sum of the serial times: measured, or else the recorded work.
+    pub serial_seconds: f64,
+    /// Whether every serial time was measured.
+    pub serial_measured: bool,
+    /// Serial time over the larger of critical path and equally shared work, for each of [`PREDICTED_WORKERS`].
+    pub limit: [Option<f64>; PREDICTED_WORKERS.len()],
+    /// Serial time over simulated time, for each of [`PREDICTED_WORKERS`].
+    pub predicted_speedup: [Option<f64>; PREDICTED_WORKERS.len()],
+    /// Serial time over parallel time for the workers that ran, both measured.
+    pub measured_speedup: Option<f64>,
+    /// The locations that stood in the way most often.
+    pub hottest: Vec<Hot>,
+}
+
+const NANOSECONDS: f64 = 1e9;
+
+fn ratio(above: f64, below: f64) -> Option<f64> {
+    (above > 0.0 && below > 0.0).then(|| above / below)
+}
+
+/// Serial seconds of a block: measured, or else the recorded work.
+pub fn serial_seconds(block: &BlockSchedule) -> f64 {
+    block.label.serial_seconds.unwrap_or_else(|| work(&block.schedule) as f64 / NANOSECONDS)
+}
+
+impl Summary {
+    /// Of the blocks that pass the filter.
+    pub fn new<'a>(blocks: impl IntoIterator<Item = &'a BlockSchedule>, filter: Filter) -> Self {
+        let counted: Vec<&BlockSchedule> =
+            blocks.into_iter().filter(|block| filter.passes(block)).collect();
+        let (mut busy_sum, mut offered) = (0.0, 0.0);
+        let (mut shortest, mut simulated) = ([0.0; PREDICTED_WORKERS.len()], [0.0; PREDICTED_WORKERS.len()]);
+        let mut critical = 0.0;
+        for block in &counted {
+            let schedule = &block.schedule;
+            busy_sum += busy(schedule) as f64;
+            offered += f64::from(schedule.workers) * schedule.wall as f64;
+            let (path, work) = (critical_path(schedule).nanoseconds as f64, work(schedule) as f64);
+            critical += path;
+            for (place, workers) in PREDICTED_WORKERS.iter().enumerate() {
+                shortest[place] += path.max(work / *workers as f64) / NANOSECONDS;
+                simulated[place] += simulate(schedule, *workers).makespan as f64 / NANOSECONDS;
+            }
+        }
+        let serial: f64 = counted.iter().map(|block| serial_seconds(block)).sum();
+        let measured = |seconds: fn(&BlockSchedule) -> Option<f64>| {
+            counted.iter().map(|block| seconds(block)).sum::<Option<f64>>().filter(|_| !counted.is_empty())
+        };
+        let serial_measured = measured(|block| block.label.serial_seconds);
+        let parallel_measured = measured(|block| block.label.parallel_seconds);
+        Self {
+            blocks: counted.len(),
+            transactions: counted.iter().map(|block| block.label.transactions).sum(),
+            workers: counted.iter().map(|block| block.schedule.workers).max().unwrap_or(0),
+            utilisation: ratio(busy_sum, offered),
+            critical_path_seconds: critical / NANOSECONDS,
+            serial_seconds: serial,
+            serial_measured: serial_measured.is_some(),
+            limit: shortest.map(|seconds| ratio(serial, seconds)),
+            predicted_speedup: simulated.map(|seconds| ratio(serial, seconds)),
+            measured_speedup: serial_measured
+                .zip(parallel_measured)
+                .and_then(|(serial, parallel)| ratio(serial, parallel)),
+            hottest: hottest(counted.iter().copied(), HOTTEST),
+        }
+    }
+
+    /// As `solder schedule --json` prints it.
+    pub fn to_json(&self) -> Value {
+        let by_workers = |ratios: &[Option<f64>]| {
+            let pairs = PREDICTED_WORKERS.iter().zip(ratios);
+            Value::Object(pairs.map(|(workers, ratio)| (workers.to_string(), json!(ratio))).collect())
+        };
+        json!({
+            "workers": self.workers,
+            "utilisation": self.utilisation,
+            "critical_path_seconds": self.critical_path_seconds,
+            "limit": by_workers(&self.limit),
+            "predicted_speedup": by_workers(&self.predicted_speedup),
+            "measured_speedup": self.measured_speedup,
+            "hottest": self.hottest.iter().map(hot_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn hot_json(hot: &Hot) -> Value {
+    let address = owner(&hot.location);
+    let coinbase = hot.of_beneficiary.then_some("coinbase");
+    let (slot, meaning) = match &hot.location {
+        Location::Slot(address, slot) => (Some(format!("{slot:#x}")), slot_name(address, slot)),
+        _ => (None, None),
+    };
+    json!({
+        "address": format!("{address:#x}"),
+        "contract": contract_name(address).or(coinbase),
+        "field": field_name(&hot.location),
+        "slot": slot,
+        "meaning": meaning,
+        "aborts": hot.aborts,
+        "dependencies": hot.dependencies,
+    })
+}
