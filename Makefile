@@ -10,11 +10,13 @@ BIN := $(VENV)/bin
 CARGO ?= cargo
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml $(wildcard Cargo.lock)
 # The test build is the release build: the interpreter is compiled once, and the fixtures run at full speed.
+TIME ?= 60
+WHAT ?= all
 CARGO_TEST := $(CARGO) test --release --locked
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench bench-engine bench-replay lint format conformance conformance-forced wheel lock clean
+.PHONY: help run test fuzz bench bench-engine bench-replay lint format conformance conformance-forced wheel lock clean
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
@@ -38,6 +40,15 @@ bench-engine:
 
 bench-replay:
 	@$(CARGO) run --release --locked --quiet -p solder-bench --bin bench-replay
+
+# WHAT=hostile|scheduler|blocks|all, for TIME seconds. A failing seed repeats: see `fuzz --help`.
+fuzz:
+ifneq ($(WHAT),scheduler)
+	@$(CARGO) run --release --locked --quiet -p solder-fuzz -- --seconds $(TIME) --what $(WHAT)
+endif
+ifneq ($(filter scheduler all,$(WHAT)),)
+	@SOLDER_FUZZ_SECONDS=$(TIME) $(CARGO_TEST) --quiet -p solder-engine --test scheduler -- --include-ignored --nocapture
+endif
 
 lint: $(VENV)/.native
 	$(CARGO) fmt --all --check

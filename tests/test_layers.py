@@ -97,6 +97,7 @@ def test_layers_crates_point_down() -> None:
     assert "solder-engine" in spec
     assert not {"pyo3", "solder-python"} & spec
     assert {"solder-engine", "solder-spec", "pyo3"} <= python
+    assert {name for name in _crate("schedule") if name.startswith(("solder-", "pyo3"))} == {"solder-engine"}
 
 
 def test_layers_engine_points_down() -> None:

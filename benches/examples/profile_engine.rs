@@ -1,6 +1,7 @@
 //! Runs one engine alone on one block for some seconds, for a profiler to watch:
 //! `perf record cargo run --release -p solder-bench --example profile_engine -- parallel:2 native_100 5`.
-//! The engine is `revm`, `serial`, `forced:W` or `parallel:W` on W workers; the block is a mainnet block's number, or a
+//! The engine is `revm`, `serial`, `forced:W`, `parallel:W` or `recorded:W` (the last tells what its workers did in the
+//! fastest run) on W workers; the block is a mainnet block's number, or a
 //! generated one (`native_100`, `erc20_1000`, ...).
 
 use std::process::ExitCode;
@@ -10,6 +11,8 @@ use solder_bench::Workload;
 use solder_bench::baseline::Baseline;
 use solder_bench::data::{DataFolder, load_blocks, sample_blocks};
 use solder_bench::workloads::Family;
+use solder_engine::parallel::record::Activity;
+use solder_engine::parallel::{Report, Schedule};
 use solder_engine::{ExecuteOptions, Parallel, execute_block};
 
 #[global_allocator]
@@ -20,7 +23,7 @@ const SEED: u64 = 0x501d_e201;
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let [engine, name, seconds] = arguments.as_slice() else {
-        eprintln!("usage: profile_engine revm|serial|forced:W|parallel:W BLOCK SECONDS");
+        eprintln!("usage: profile_engine revm|serial|forced:W|parallel:W|recorded:W BLOCK SECONDS");
         return ExitCode::from(2);
     };
     let parallel = match parse_engine(engine) {
@@ -54,7 +57,9 @@ fn main() -> ExitCode {
                 let begin = Instant::now();
                 let outcome = execute_block(chain, *fork, block, state, &options);
                 let took = begin.elapsed();
-                report = outcome.ok().and_then(|outcome| outcome.parallel);
+                if took < best {
+                    report = outcome.ok().and_then(|outcome| outcome.parallel);
+                }
                 took
             }
         };
@@ -63,9 +68,43 @@ fn main() -> ExitCode {
     }
     println!("{engine} {name}: {runs} runs, best {:.3} ms", best.as_secs_f64() * 1e3);
     if let Some(report) = report {
-        println!("{} workers, clamp {:?}, {:?}", report.workers_used, report.clamp, report.counters);
+        print_report(&report);
     }
     ExitCode::SUCCESS
+}
+
+fn print_report(report: &Report) {
+    println!("{} workers, clamp {:?}, {:?}", report.workers_used, report.clamp, report.counters);
+    let Some(schedule) = &report.schedule else { return };
+    println!("{:.1} us from the first phase to the last", schedule.wall as f64 / 1e3);
+    for worker in 0..schedule.workers {
+        print_worker(schedule, worker);
+    }
+}
+
+/// When a worker began and ended, and how long it did what.
+fn print_worker(schedule: &Schedule, worker: u32) {
+    let spans = || schedule.spans.iter().filter(move |span| span.worker == worker);
+    let first = spans().map(|span| span.start).min().unwrap_or(0);
+    let last = spans().map(|span| span.end).max().unwrap_or(0);
+    print!("worker {worker}: {:.1} to {:.1} us", first as f64 / 1e3, last as f64 / 1e3);
+    for activity in [
+        Activity::PreExecution,
+        Activity::Execute,
+        Activity::Validate,
+        Activity::Commit,
+        Activity::PostExecution,
+        Activity::Collect,
+    ] {
+        let (mut sum, mut count) = (0, 0);
+        for span in spans().filter(|span| span.activity == activity) {
+            (sum, count) = (sum + span.end - span.start, count + 1);
+        }
+        if count > 0 {
+            print!("  {activity:?} {:.1} us in {count}", sum as f64 / 1e3);
+        }
+    }
+    println!();
 }
 
 /// How ours is to run; `None` in series, and for revm.
@@ -73,8 +112,9 @@ fn parse_engine(name: &str) -> Result<Option<Parallel>, String> {
     let (kind, workers) = name.split_once(':').unwrap_or((name, ""));
     match (kind, workers.parse::<usize>()) {
         ("revm" | "serial", Err(_)) if workers.is_empty() => Ok(None),
-        ("forced" | "parallel", Ok(workers)) if workers > 0 => {
-            Ok(Some(Parallel { workers, forced: kind == "forced", ..Default::default() }))
+        ("forced" | "parallel" | "recorded", Ok(workers)) if workers > 0 => {
+            let (forced, record) = (kind == "forced", kind == "recorded");
+            Ok(Some(Parallel { workers, forced, record, ..Default::default() }))
         }
         _ => Err(format!("no engine {name}")),
     }

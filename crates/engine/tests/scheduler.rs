@@ -38,6 +38,9 @@ trait Machine: Clone + std::fmt::Debug {
     fn resume(&mut self, tx: usize) {
         self.inner_mut().resume(tx);
     }
+    fn block(&mut self, tx: usize, on: usize) {
+        self.inner_mut().block(tx, on);
+    }
 }
 
 impl Machine for Scheduler {
@@ -74,6 +77,7 @@ enum Event {
     Ask(usize),
     Finish(usize),
     Park(usize),
+    Block(usize, usize),
     Published(usize),
     Invalidate(usize, usize),
     Stale(usize),
@@ -87,6 +91,7 @@ impl Event {
             Self::Ask(_) => "ask",
             Self::Finish(_) => "finish",
             Self::Park(_) => "park",
+            Self::Block(..) => "block",
             Self::Published(_) => "published",
             Self::Invalidate(..) => "invalidate",
             Self::Stale(_) => "stale",
@@ -101,7 +106,7 @@ impl Event {
 struct World<M> {
     machine: M,
     workers: Vec<Worker>,
-    /// How often each transaction may still meet a read without an answer.
+    /// How often each transaction may still meet a read without an answer, or a write that is to come.
     parks_left: Vec<u8>,
     /// How many are committed.
     commits: usize,
@@ -131,6 +136,7 @@ impl<M: Machine> World<M> {
                     events.push(Event::Finish(index));
                     if self.parks_left[tx] > 0 {
                         events.push(Event::Park(index));
+                        self.blockages(index, tx, &mut events);
                     }
                 }
                 Worker::Publishing(tx) => {
@@ -159,6 +165,12 @@ impl<M: Machine> World<M> {
         }
     }
 
+    /// It met a write of a lower one that was to run again when it looked; that one may have moved on since.
+    fn blockages(&self, worker: usize, tx: usize, events: &mut Vec<Event>) {
+        let ran = |on: &usize| self.machine.inner().phase(*on) != Phase::Waiting;
+        events.extend((0..tx).filter(ran).map(|on| Event::Block(worker, on)));
+    }
+
     /// Makes it happen. `Err` names the broken promise.
     fn apply(&mut self, event: Event) -> Result<(), String> {
         match event {
@@ -175,6 +187,13 @@ impl<M: Machine> World<M> {
                 self.parks_left[tx] -= 1;
                 self.started[tx] -= 1;
                 self.machine.inner_mut().park(tx, Ticket(tx as u64));
+                self.workers[worker] = Worker::Free;
+            }
+            Event::Block(worker, on) => {
+                let Worker::Executing(tx) = self.workers[worker] else { return Err("block".into()) };
+                self.parks_left[tx] -= 1;
+                self.started[tx] -= 1;
+                self.machine.block(tx, on);
                 self.workers[worker] = Worker::Free;
             }
             Event::Published(worker) => {
@@ -219,7 +238,10 @@ impl<M: Machine> World<M> {
             return Err(format!("has_task says {promised}, next_task gives {task:?}"));
         }
         self.workers[worker] = match task {
-            Task::Execute { tx, incarnation } => {
+            Task::Execute { tx, incarnation, at_head } => {
+                if at_head != (tx == self.commits) {
+                    return Err(format!("transaction {tx} runs at the head: {at_head}"));
+                }
                 if incarnation != self.started[tx] {
                     return Err(format!("incarnation {incarnation} of {tx}, started {}", self.started[tx]));
                 }
@@ -277,6 +299,7 @@ impl<M: Machine> World<M> {
             });
             let expected = match machine.phase(tx) {
                 Phase::Executing | Phase::Committing => 1..=1,
+                Phase::Blocked => 0..=0,
                 // Not every parked transaction has a worker that waits for it.
                 Phase::Parked => 0..=1,
                 Phase::Waiting | Phase::Executed | Phase::Redo | Phase::Committed => 0..=0,
@@ -381,7 +404,7 @@ fn every_order_with_reads_that_are_not_answered_ends_too() {
 fn events_that_make_work_are_known() {
     let mut wakes = explored(3, 3, 1).wakes;
     wakes.extend(explored(4, 3, 0).wakes);
-    assert_eq!(wakes, BTreeSet::from(["committed", "invalidate", "park", "resume"]));
+    assert_eq!(wakes, BTreeSet::from(["block", "committed", "invalidate", "park", "published", "resume"]));
 }
 
 /// A machine that breaks one promise.
@@ -495,7 +518,7 @@ fn walk(seed: u64, transactions: usize, workers: usize, parks: u8) -> usize {
         }
         // Progress most of the time; staleness is a tenth of the rest.
         let event = events[choice.below(events.len())];
-        let adverse = matches!(event, Event::Invalidate(..) | Event::Stale(_) | Event::Park(_));
+        let adverse = matches!(event, Event::Invalidate(..) | Event::Stale(_) | Event::Park(_) | Event::Block(..));
         if adverse && choice.below(3) > 0 {
             continue;
         }

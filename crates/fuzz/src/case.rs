@@ -86,6 +86,44 @@ impl Case {
         Self::generate_in(seed, fork, Some(name), &mut Random::new(seed))
     }
 
+    /// A block of given steps, every one of which becomes a transaction. `prepare` changes the usual state.
+    pub fn of_steps(
+        fork: Fork,
+        coinbase: Address,
+        prepare: impl FnOnce(&mut MemoryState),
+        steps: &[Step],
+    ) -> Self {
+        let random = &mut Random::new(1);
+        let mut state = state(fork, coinbase, random);
+        prepare(&mut state);
+        let mut header = header(fork, coinbase, random);
+        header.base_fee_per_gas = (fork >= Fork::London).then_some(7);
+        let withdrawals = (fork >= Fork::Shanghai).then(Vec::new);
+        let block = Block { header, withdrawals, ..Default::default() };
+        let mut case = Self {
+            seed: 0,
+            chain: Chain::at(fork),
+            fork,
+            block,
+            state,
+            reward: None,
+            transactions_only: false,
+            intermediate: fork < Fork::Byzantium,
+            kept: (0..steps.len()).collect(),
+        };
+        let mut state = case.state.clone();
+        for step in steps {
+            let step = Step { spoil: if step.spoil == Spoil::Nothing { Spoil::Perhaps } else { step.spoil }, ..step.clone() };
+            let tx = step.transaction(&case.chain, fork, &case.block.header, &state);
+            if let Some(tx) = tx {
+                // An invalid one moves nothing.
+                let _ = run_alone(&case, &tx, &mut state);
+                case.block.transactions.push(tx);
+            }
+        }
+        case
+    }
+
     fn generate_in(seed: u64, fork: Fork, only: Option<&str>, random: &mut Random) -> Self {
         let coinbase = coinbase(random);
         let state = state(fork, coinbase, random);
@@ -270,7 +308,7 @@ fn state(fork: Fork, coinbase: Address, random: &mut Random) -> MemoryState {
             state.insert(empty, StateAccount::default());
         }
     }
-    if random.chance(50) {
+    if random.chance(6) {
         let spare = U256::from(random.below(5));
         state.insert(cast::FULL, StateAccount::new(0, U256::MAX - spare, Bytes::new()));
     }

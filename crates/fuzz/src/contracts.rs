@@ -13,23 +13,29 @@ use crate::random::Random;
 pub fn code(part: Part, fork: Fork, random: &mut Random) -> Bytes {
     match part {
         Part::Observer => observer(fork),
-        Part::Payer => payer(),
+        Part::Payer => payer(fork),
         Part::Destroyer => destroyer(),
         Part::Factory => factory(fork),
         Part::Counter => counter(),
         Part::Dispatcher => dispatcher(fork),
         Part::Gate => gate(),
-        Part::Toucher => toucher(),
+        Part::Toucher => toucher(fork),
         Part::Meter => meter(),
-        Part::Creator => creator(),
+        Part::Creator => creator(fork),
         Part::Transient => transient(fork),
         Part::Program(_) => program::contract(fork, random),
     }
 }
 
-/// Ends in failure, whatever the fork.
-fn fail(code: &mut Assembler) {
-    code.op(&[op::INVALID]);
+/// Ends in failure: with a word of reason where the fork has such, else with all gas gone.
+fn failing(fork: Fork) -> impl Fn(&mut Assembler) {
+    move |code| {
+        if fork >= Fork::Byzantium {
+            code.number(32).number(0).op(&[op::REVERT]);
+        } else {
+            code.op(&[op::INVALID]);
+        }
+    }
 }
 
 /// `[target, fails]`: logs balance, code size, code hash, the first bytes of code, and its own balance.
@@ -44,7 +50,7 @@ fn observer(fork: Fork) -> Bytes {
     if fork >= Fork::Istanbul {
         code.op(&[op::SELFBALANCE]).store_at(128);
     }
-    code.log(160).argument(1).when(fail);
+    code.log(160).argument(1).when(failing(fork));
     code.finish()
 }
 
@@ -64,11 +70,11 @@ pub fn half_of_gas(code: &mut Assembler) -> &mut Assembler {
 }
 
 /// `[target, value, fails]`: sends, logs success and what is left.
-fn payer() -> Bytes {
+fn payer(fork: Fork) -> Bytes {
     let mut code = Assembler::new();
     call(&mut code, 0, 1, Some(0));
     code.store_at(0).op(&[op::ADDRESS, op::BALANCE]).store_at(32).log(64);
-    code.argument(2).when(fail);
+    code.argument(2).when(failing(fork));
     code.finish()
 }
 
@@ -184,7 +190,7 @@ fn factory(fork: Fork) -> Bytes {
     });
     code.log(224);
     bit(&mut code, factory_mode::FAIL);
-    code.when(fail);
+    code.when(failing(fork));
     code.finish()
 }
 
@@ -228,7 +234,7 @@ fn dispatcher(fork: Fork) -> Bytes {
             half_of_gas(code).op(&[opcode]).store_at(0);
         });
     }
-    code.log(64).argument(3).when(fail);
+    code.log(64).argument(3).when(failing(fork));
     code.finish()
 }
 
@@ -246,10 +252,10 @@ fn gate() -> Bytes {
 }
 
 /// `[target, fails, gas]`: calls without value.
-fn toucher() -> Bytes {
+fn toucher(fork: Fork) -> Bytes {
     let mut code = Assembler::new();
     code.number(0).number(0).number(0).number(0).number(0).argument(0).argument(2).op(&[op::CALL]);
-    code.store_at(0).log(32).argument(1).when(fail);
+    code.store_at(0).log(32).argument(1).when(failing(fork));
     code.finish()
 }
 
@@ -264,11 +270,11 @@ fn meter() -> Bytes {
 
 /// `[endowment, length, fails]`: creates with init code of zeros (which stops at once); logs the address and its own
 /// nonce by way of the next address.
-fn creator() -> Bytes {
+fn creator(fork: Fork) -> Bytes {
     let mut code = Assembler::new();
     code.argument(1).number(64).argument(0).op(&[op::CREATE]).store_at(0);
     code.op(&[op::ADDRESS, op::BALANCE]).store_at(32).log(64);
-    code.argument(2).when(fail);
+    code.argument(2).when(failing(fork));
     code.finish()
 }
 

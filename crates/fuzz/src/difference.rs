@@ -47,6 +47,7 @@ pub fn receipts(index: usize, serial: &Receipt, other: &Receipt) -> Option<Strin
         .or_else(|| field(&name("logs"), &serial.logs, &other.logs))
         .or_else(|| field(&name("contract_address"), &serial.contract_address, &other.contract_address))
         .or_else(|| field(&name("output"), &serial.output, &other.output))
+        .or_else(|| field(&name("status"), &serial.status, &other.status))
         .or_else(|| field(&name(""), serial, other))
 }
 

@@ -80,7 +80,7 @@ impl PySchedule {
         let blocks = self.blocks.clone();
         let filter = Filter { min_gas, min_transactions };
         let text = detached(py, move |_| {
-            Ok(Summary::new(blocks.iter().map(AsRef::as_ref), filter).to_json().to_string())
+            Ok(Summary::new(blocks.iter().map(AsRef::as_ref), filter).to_json())
         })?;
         py.import("json")?.call_method1("loads", (text,))
     }

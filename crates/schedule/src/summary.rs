@@ -1,6 +1,6 @@
 //! Several blocks in a few figures: what was measured, what the dependencies allow, what more workers would give.
 
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 use solder_engine::parallel::record::Location;
 
 use crate::analysis::{Hot, busy, critical_path, hottest, work};
@@ -110,38 +110,69 @@ impl Summary {
         }
     }
 
-    /// As `solder schedule --json` prints it.
-    pub fn to_json(&self) -> Value {
-        let by_workers = |ratios: &[Option<f64>]| {
-            let pairs = PREDICTED_WORKERS.iter().zip(ratios);
-            Value::Object(pairs.map(|(workers, ratio)| (workers.to_string(), json!(ratio))).collect())
+    /// As `solder schedule --json` prints it: one JSON object, its keys in a fixed order.
+    pub fn to_json(&self) -> String {
+        let document = Document {
+            workers: self.workers,
+            utilisation: self.utilisation,
+            critical_path_seconds: self.critical_path_seconds,
+            limit: ByWorkers(&self.limit),
+            predicted_speedup: ByWorkers(&self.predicted_speedup),
+            measured_speedup: self.measured_speedup,
+            hottest: self.hottest.iter().map(Told::new).collect(),
         };
-        json!({
-            "workers": self.workers,
-            "utilisation": self.utilisation,
-            "critical_path_seconds": self.critical_path_seconds,
-            "limit": by_workers(&self.limit),
-            "predicted_speedup": by_workers(&self.predicted_speedup),
-            "measured_speedup": self.measured_speedup,
-            "hottest": self.hottest.iter().map(hot_json).collect::<Vec<_>>(),
-        })
+        // Numbers and text under text keys always have a form in JSON.
+        serde_json::to_string(&document).unwrap_or_default()
     }
 }
 
-fn hot_json(hot: &Hot) -> Value {
-    let address = owner(&hot.location);
-    let coinbase = hot.of_beneficiary.then_some("coinbase");
-    let (slot, meaning) = match &hot.location {
-        Location::Slot(address, slot) => (Some(format!("{slot:#x}")), slot_name(address, slot)),
-        _ => (None, None),
-    };
-    json!({
-        "address": format!("{address:#x}"),
-        "contract": contract_name(address).or(coinbase),
-        "field": field_name(&hot.location),
-        "slot": slot,
-        "meaning": meaning,
-        "aborts": hot.aborts,
-        "dependencies": hot.dependencies,
-    })
+#[derive(Serialize)]
+struct Document<'a> {
+    workers: u32,
+    utilisation: Option<f64>,
+    critical_path_seconds: f64,
+    limit: ByWorkers<'a>,
+    predicted_speedup: ByWorkers<'a>,
+    measured_speedup: Option<f64>,
+    hottest: Vec<Told>,
+}
+
+/// A ratio for each of [`PREDICTED_WORKERS`].
+struct ByWorkers<'a>(&'a [Option<f64>]);
+
+impl Serialize for ByWorkers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(PREDICTED_WORKERS.iter().zip(self.0))
+    }
+}
+
+/// A hot location in words.
+#[derive(Serialize)]
+struct Told {
+    address: String,
+    contract: Option<&'static str>,
+    field: &'static str,
+    slot: Option<String>,
+    meaning: Option<&'static str>,
+    aborts: u64,
+    dependencies: u64,
+}
+
+impl Told {
+    fn new(hot: &Hot) -> Self {
+        let address = owner(&hot.location);
+        let (slot, meaning) = match &hot.location {
+            Location::Slot(address, slot) => (Some(format!("{slot:#x}")), slot_name(address, slot)),
+            _ => (None, None),
+        };
+        Self {
+            address: format!("{address:#x}"),
+            contract: contract_name(address).or(hot.of_beneficiary.then_some("coinbase")),
+            field: field_name(&hot.location),
+            slot,
+            meaning,
+            aborts: hot.aborts,
+            dependencies: hot.dependencies,
+        }
+    }
 }

@@ -10,12 +10,16 @@ import click
 
 from solder._native import Schedule
 from solder.cli.status import BAD_INPUT, OK
+from solder.errors import InputError
 
 if TYPE_CHECKING:
     from solder._native import HotDict, ScheduledBlockDict, SummaryDict
 
 WIDTH = 120
 """Columns of the tables where no terminal says how many it has."""
+
+LARGEST = 2**64 - 1
+SHORT_SLOT = 20
 
 EPILOG = """\b
 Examples:
@@ -35,10 +39,10 @@ predicted  serial time over what the same scheduler would take, from the recorde
 
 @click.command(epilog=EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--min-gas", type=click.IntRange(0, 2**64 - 1), default=0, metavar="G", help="Only blocks of G gas.")
+@click.option("--min-gas", type=click.IntRange(min=0), default=0, metavar="G", help="Only blocks of G gas.")
 @click.option(
     "--min-transactions",
-    type=click.IntRange(0, 2**64 - 1),
+    type=click.IntRange(min=0),
     default=0,
     metavar="N",
     help="Only blocks of N transactions.",
@@ -52,7 +56,7 @@ predicted  serial time over what the same scheduler would take, from the recorde
     metavar="[PATH]",
     help="A picture of one block; without PATH on standard output.",
 )
-@click.option("--block", type=click.IntRange(0, 2**64 - 1), metavar="B", help="Draw this one, not the longest.")
+@click.option("--block", type=click.IntRange(min=0), metavar="B", help="Draw this one, not the longest.")
 def schedule(
     *, file: Path, min_gas: int, min_transactions: int, as_json: bool, svg: str | None, block: int | None
 ) -> int:
@@ -66,8 +70,12 @@ def schedule(
         raise click.UsageError("--block needs --svg")
     saved = Schedule.load(str(file))
     if svg is not None:
+        if block is not None and block not in {entry["number"] for entry in saved.blocks}:
+            raise InputError(f"no block {block} in it", str(file), "--block")
         _write_picture(saved.svg(block), svg)
         return OK
+    # Any number may be asked for; a file holds numbers of 64 bits.
+    min_gas, min_transactions = min(min_gas, LARGEST), min(min_transactions, LARGEST)
     counted = [
         entry for entry in saved.blocks if entry["gas_used"] >= min_gas and entry["transactions"] >= min_transactions
     ]
@@ -132,9 +140,12 @@ def _times(ratio: float | None) -> str:
 
 def _location(hot: "HotDict") -> str:
     owner = hot["address"] if hot["contract"] is None else f"{hot['contract']} ({hot['address']})"
-    if hot["slot"] is None:
+    slot = hot["slot"]
+    if slot is None:
         return f"{owner} {hot['field']}"
-    return f"{owner} slot {hot['slot'] if hot['meaning'] is None else hot['meaning']}"
+    # A hashed slot is as long as the line: its ends tell it apart.
+    short = slot if len(slot) <= SHORT_SLOT else f"{slot[:10]}…{slot[-8:]}"
+    return f"{owner} slot {short if hot['meaning'] is None else hot['meaning']}"
 
 
 def _print_table(titles: list[str], rows: list[list[str]]) -> None:

@@ -7,7 +7,7 @@ use alloy_primitives::Address;
 use revm::context::result::{ExecutionResult, HaltReason, InvalidTransaction, ResultGas};
 use revm::context::{Cfg, CfgEnv, ContextTr, JournalTr, LocalContextTr};
 use revm::context_interface::context::take_error;
-use revm::context_interface::transaction::{AuthorizationTr, Transaction as _};
+use revm::context_interface::transaction::Transaction as _;
 use revm::handler::{EvmTr, FrameResult, Handler, post_execution, pre_execution};
 use revm::inspector::{Inspector, InspectorHandler};
 use revm::interpreter::{GasTracker, InitialAndFloorGas};

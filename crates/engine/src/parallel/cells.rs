@@ -14,6 +14,7 @@ use revm::primitives::KECCAK_EMPTY;
 use revm::state::{AccountId, Bytecode};
 
 use super::arena::Arena;
+use super::observed;
 use crate::error::Fault;
 use crate::state::{AccountFields, Read, StateReader};
 
@@ -123,6 +124,18 @@ impl Fields {
     }
 }
 
+/// A write that is published and not committed yet.
+#[derive(Debug)]
+struct Pending<T> {
+    position: u32,
+    /// Its transaction is to run again: it will probably write here again, and something else.
+    estimate: bool,
+    write: T,
+}
+
+/// A slot's write with its version.
+type SlotWrite = (u32, U256);
+
 /// An account.
 #[derive(Debug, Default)]
 pub struct AccountState {
@@ -142,7 +155,7 @@ pub struct AccountState {
     pub created: bool,
     /// A committed transaction destroyed it.
     pub destroyed: bool,
-    pending: Vec<(u32, AccountWrite)>,
+    pending: Vec<Pending<AccountWrite>>,
     /// The highest position that looked at it.
     reader: u32,
     /// Who wrote last: balance, nonce, code, existence.
@@ -192,14 +205,40 @@ impl AccountState {
 
     /// The fields as a transaction at `position` sees them, where published writes make them differ from `now`.
     pub fn fields_at(&self, position: u32, state_clear: bool) -> Option<Fields> {
-        if self.pending.first().is_none_or(|(at, _)| *at >= position) {
+        if self.pending.first().is_none_or(|first| first.position >= position) {
             return None;
         }
         let mut fields = self.now.clone();
-        for (at, write) in self.pending.iter().take_while(|(at, _)| *at < position) {
-            fields.fold(write, *at, state_clear);
+        for pending in self.pending.iter().take_while(|pending| pending.position < position) {
+            fields.fold(&pending.write, pending.position, state_clear);
         }
         Some(fields)
+    }
+
+    /// The highest transaction below `position` that is to run again and wrote here, and which fields.
+    pub fn estimate_below(&self, position: u32) -> Option<(u32, u8)> {
+        let mut below = self.pending.iter().rev().filter(|pending| pending.position < position);
+        let found = below.find(|pending| pending.estimate)?;
+        let write = &found.write;
+        let mut fields = 0;
+        for (field, written) in [
+            (observed::EXACT_BALANCE, !write.delta.amount.is_zero()),
+            (observed::NONCE, write.nonce.is_some()),
+            (observed::CODE, write.code.is_some()),
+            (observed::EXISTENCE | observed::ALIVE | observed::RESET, write.life != Life::Touched),
+        ] {
+            fields |= if written || write.life == Life::Destroyed { field } else { 0 };
+        }
+        Some((found.position, fields))
+    }
+
+    /// A published write's transaction is to run again. Gives the highest reader above.
+    pub fn mark_estimate(&mut self, position: u32) -> Option<u32> {
+        let found = self.pending.iter_mut().find(|pending| pending.position == position)?;
+        found.estimate = true;
+        let write = &found.write;
+        let matters = write.code.is_some() || write.nonce.is_some() || write.life != Life::Touched;
+        (matters && self.reader > position).then_some(self.reader)
     }
 
     /// The position of the last write below `position` to balance, nonce, code or existence (0 to 3); 0 for none.
@@ -210,14 +249,15 @@ impl AccountState {
             2 => write.code.is_some() || write.life == Life::Destroyed,
             _ => true,
         };
-        let below = self.pending.iter().rev().filter(|(at, _)| *at < position);
-        below.filter(|(_, write)| writes(write)).map(|(at, _)| *at).next().unwrap_or(self.writers[field])
+        let mut below = self.pending.iter().rev().filter(|pending| pending.position < position);
+        let last = below.find(|pending| writes(&pending.write));
+        last.map_or(self.writers[field], |pending| pending.position)
     }
 
     /// The code with this hash as a transaction at `position` sees it; `None` to ask the reader.
     pub fn code(&self, hash: B256, position: u32) -> Option<Bytecode> {
-        let written = self.pending.iter().rev().filter(|(at, _)| *at < position);
-        for (found, code) in written.filter_map(|(_, write)| write.code.as_ref()) {
+        let written = self.pending.iter().rev().filter(|pending| pending.position < position);
+        for (found, code) in written.filter_map(|pending| pending.write.code.as_ref()) {
             if *found == hash {
                 return Some(code.clone());
             }
@@ -235,15 +275,16 @@ impl AccountState {
     /// Publishes a write. Gives the highest reader above it that may have seen something else, if any: code, a
     /// creation and a destruction matter to those; balances and nonces are checked where they are committed.
     pub fn publish(&mut self, position: u32, write: &AccountWrite) -> Option<u32> {
-        let place = self.pending.partition_point(|(at, _)| *at < position);
+        let place = self.pending.partition_point(|pending| pending.position < position);
         let matters = |write: &AccountWrite| write.code.is_some() || write.life != Life::Touched;
         let mut is_news = matters(write);
+        let new = Pending { position, estimate: false, write: write.clone() };
         match self.pending.get_mut(place) {
-            Some((at, old)) if *at == position => {
-                is_news |= matters(old);
-                *old = write.clone();
+            Some(old) if old.position == position => {
+                is_news |= matters(&old.write);
+                *old = new;
             }
-            _ => self.pending.insert(place, (position, write.clone())),
+            _ => self.pending.insert(place, new),
         }
         (is_news && self.reader > position).then_some(self.reader)
     }
@@ -251,15 +292,15 @@ impl AccountState {
     /// Takes back what an earlier incarnation published.
     pub fn withdraw(&mut self, position: u32) -> Option<u32> {
         let count = self.pending.len();
-        self.pending.retain(|(at, _)| *at != position);
+        self.pending.retain(|pending| pending.position != position);
         (self.pending.len() != count && self.reader > position).then_some(self.reader)
     }
 
     /// Makes a write part of the block.
     pub fn commit(&mut self, position: u32, write: AccountWrite, state_clear: bool) -> Option<u32> {
         let mut is_news = write.code.is_some() || write.life != Life::Touched;
-        if let Some(place) = self.pending.iter().position(|(at, _)| *at == position) {
-            let (_, old) = self.pending.remove(place);
+        if let Some(place) = self.pending.iter().position(|pending| pending.position == position) {
+            let old = self.pending.remove(place).write;
             // Whoever looked after the publication has seen this.
             is_news &= old.life != write.life || old.code.map(|it| it.0) != write.code.as_ref().map(|it| it.0);
         }
@@ -318,6 +359,8 @@ pub struct SlotView {
     pub value: U256,
     /// Position and incarnation of the write, or of the reset below which it lies; 0 for the state before the block.
     pub version: u32,
+    /// The transaction that wrote it is to run again.
+    pub estimate: bool,
 }
 
 /// Bits of a version below the position.
@@ -350,7 +393,7 @@ pub struct SlotState {
     pub before: U256,
     now: U256,
     version: u32,
-    pending: Vec<(u32, u32, U256)>,
+    pending: Vec<Pending<SlotWrite>>,
     reader: u32,
 }
 
@@ -394,33 +437,43 @@ impl SlotState {
 
     #[inline]
     fn peek(&self, position: u32, reset: u32) -> Option<SlotView> {
-        let written = self.pending.iter().rev().find(|(at, _, _)| *at < position);
-        let (version, value) = match written {
-            Some((_, version, value)) => (*version, *value),
-            None => (self.version, self.now),
+        let written = self.pending.iter().rev().find(|pending| pending.position < position);
+        let (version, value, estimate) = match written {
+            Some(Pending { write: (version, value), estimate, .. }) => (*version, *value, *estimate),
+            None => (self.version, self.now, false),
         };
         if position_of(version) < reset {
-            return Some(SlotView { value: U256::ZERO, version: reset << INCARNATION_BITS | RESET });
+            let version = reset << INCARNATION_BITS | RESET;
+            return Some(SlotView { value: U256::ZERO, version, estimate: false });
         }
-        (version != 0 || self.loaded).then_some(SlotView { value, version })
+        (version != 0 || self.loaded).then_some(SlotView { value, version, estimate })
     }
 
-    /// The version that a transaction at `position` would see now.
+    /// The version that a transaction at `position` would see now, and whether it is to be written again.
     #[inline]
-    pub fn version_at(&self, position: u32, reset: u32) -> u32 {
-        self.peek(position, reset).map_or(0, |view| view.version)
+    pub fn version_at(&self, position: u32, reset: u32) -> (u32, bool) {
+        self.peek(position, reset).map_or((0, false), |view| (view.version, view.estimate))
+    }
+
+    /// A published write's transaction is to run again. Gives the highest reader above.
+    pub fn mark_estimate(&mut self, position: u32) -> Option<u32> {
+        let found = self.pending.iter_mut().find(|pending| pending.position == position)?;
+        found.estimate = true;
+        (self.reader > position).then_some(self.reader)
     }
 
     /// Publishes a write. An equal value of an earlier incarnation keeps its version, so that who read it stays valid.
     pub fn publish(&mut self, position: u32, incarnation: usize, value: U256) -> Option<u32> {
-        let place = self.pending.partition_point(|(at, _, _)| *at < position);
-        let new = (position, version(position, incarnation), value);
+        let place = self.pending.partition_point(|pending| pending.position < position);
+        let write = (version(position, incarnation), value);
+        let new = Pending { position, estimate: false, write };
         match self.pending.get_mut(place) {
-            Some((at, _, old)) if *at == position => {
-                if *old == value {
+            Some(old) if old.position == position => {
+                old.estimate = false;
+                if old.write.1 == value {
                     return None;
                 }
-                self.pending[place] = new;
+                *old = new;
             }
             _ => self.pending.insert(place, new),
         }
@@ -430,7 +483,7 @@ impl SlotState {
     /// Takes back what an earlier incarnation published.
     pub fn withdraw(&mut self, position: u32) -> Option<u32> {
         let count = self.pending.len();
-        self.pending.retain(|(at, _, _)| *at != position);
+        self.pending.retain(|pending| pending.position != position);
         (self.pending.len() != count && self.reader > position).then_some(self.reader)
     }
 
@@ -438,8 +491,8 @@ impl SlotState {
     pub fn commit(&mut self, position: u32, incarnation: usize, value: U256) -> Option<u32> {
         let mut committed = version(position, incarnation);
         let mut is_news = true;
-        if let Some(place) = self.pending.iter().position(|(at, _, _)| *at == position) {
-            let (_, published, old) = self.pending.remove(place);
+        if let Some(place) = self.pending.iter().position(|pending| pending.position == position) {
+            let (published, old) = self.pending.remove(place).write;
             if old == value {
                 committed = published;
                 is_news = false;

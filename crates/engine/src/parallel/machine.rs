@@ -38,6 +38,8 @@ pub enum Attempt {
     Ended(Executed),
     /// It met a read that is not answered yet.
     Waits(Ticket),
+    /// It met a write of a lower transaction, by position, that is to run again.
+    Blocked(u32),
 }
 
 /// The machine.
@@ -78,6 +80,9 @@ impl<'a> FieldMachine<'a> {
         let journal = &mut self.evm.ctx.journaled_state;
         if let Some(ticket) = journal.waiting.take() {
             return Attempt::Waits(ticket);
+        }
+        if journal.blocked.get() != 0 && mode == Mode::Speculative {
+            return Attempt::Blocked(journal.blocked.get());
         }
         let accesses = journal.take_accesses(result.is_ok(), incarnation);
         Attempt::Ended(Executed {

@@ -6,6 +6,7 @@ mod collect;
 mod interleave;
 pub mod journal;
 pub mod machine;
+mod observed;
 pub mod pool;
 pub mod record;
 pub mod recorder;

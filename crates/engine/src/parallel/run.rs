@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use alloy_primitives::{Address, U256};
 use revm::context::result::ExecutionResult;
+use revm::primitives::hardfork::SpecId;
 use revm::state::bal::Bal;
 
 use super::journal::{Accesses, Published};
@@ -66,9 +67,7 @@ impl<'s> ParallelBlock<'s> {
 
     /// Moves on to the next block access index.
     pub fn next_access_index(&mut self) {
-        if let Some(recorder) = &mut *lock(&self.shared.access_list) {
-            recorder.index.increment();
-        }
+        self.shared.next_access_index();
     }
 
     fn commit(&mut self, mut accesses: Accesses) -> Result<(), Fault> {
@@ -99,22 +98,19 @@ impl<'s> ParallelBlock<'s> {
             take_part(shared, &mut self.first, 0, &line);
         } else {
             let others = Mutex::new(Vec::with_capacity(workers - 1));
-            let (first, line, all) = (&mut self.first, &line, &others);
+            let first = &mut self.first;
+            let help = |number: usize| help(shared, number, &line, &others);
             if shared.turns.is_some() {
                 // All must arrive before the first turn, so these are not shared with other blocks.
                 std::thread::scope(|scope| {
                     for number in 1..workers {
-                        scope.spawn(move || help(shared, number, line, all));
+                        let help = &help;
+                        scope.spawn(move || help(number));
                     }
-                    take_part(shared, first, 0, line);
+                    take_part(shared, first, 0, &line);
                 });
             } else {
-                pool::pool(workers)?.in_place_scope(|scope| {
-                    for number in 1..workers {
-                        scope.spawn(move |_| help(shared, number, line, all));
-                    }
-                    take_part(shared, first, 0, line);
-                });
+                pool::run(workers, &help, || take_part(shared, first, 0, &line))?;
             }
             self.others = others.into_inner().unwrap_or_default();
         }
@@ -177,7 +173,9 @@ fn help<'s>(shared: &'s Shared<'s>, number: usize, line: &Line<'_, '_>, all: &Mu
     if shared.turns.is_none() && shared.is_over() {
         return;
     }
-    let mut worker = Worker::new(shared, number);
+    let Ok(mut worker) = catch_unwind(AssertUnwindSafe(|| Worker::new(shared, number))) else {
+        return shared.fail(Fault::Interpreter("a worker panicked".into()).into());
+    };
     take_part(shared, &mut worker, number, line);
     let memo = worker.machine.keccak_memo();
     lock(all).push((number, worker.counters, worker.timeline, memo));
@@ -197,6 +195,15 @@ fn take_part(shared: &Shared<'_>, worker: &mut Worker<'_>, number: usize, line: 
 }
 
 impl Shared<'_> {
+    /// Moves on to the next block access index.
+    pub fn next_access_index(&self) {
+        if self.rules.cfg.spec.is_enabled_in(SpecId::AMSTERDAM)
+            && let Some(recorder) = &mut *lock(&self.access_list)
+        {
+            recorder.index.increment();
+        }
+    }
+
     /// Whether nothing is left to do.
     fn is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.scheduler().is_done()

@@ -7,7 +7,7 @@
 //! [`MAX_EXECUTIONS`] times.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use crate::state::Ticket;
 
@@ -15,6 +15,9 @@ use crate::state::Ticket;
 pub const MAX_EXECUTIONS: usize = 3;
 /// How far speculation runs ahead of the commit position, for each worker.
 pub const WINDOW_PER_WORKER: usize = 32;
+
+/// The most long transactions that are begun out of order, for each worker.
+pub const EARLY_PER_WORKER: usize = 2;
 
 /// Where a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +32,8 @@ pub enum Phase {
     Redo,
     /// It waits for a state read.
     Parked,
+    /// It met a write of a lower transaction that is to run again, and waits for it.
+    Blocked,
     /// The worker with the baton commits it.
     Committing,
     /// Done.
@@ -85,6 +90,14 @@ pub struct Scheduler {
     baton: bool,
     redo: Lowest,
     parked: VecDeque<(usize, Ticket)>,
+    /// Who waits for whom: the lower transaction, and the one that waits for it.
+    blocked: Vec<(usize, usize)>,
+    /// Long transactions to begin before their turn, the longest last.
+    early: Vec<usize>,
+    groups: Vec<[u32; 2]>,
+    /// The transaction before each in either of its groups, where a group proved to be a chain.
+    before: Vec<[Option<u32>; 2]>,
+    chained: Vec<u32>,
 }
 
 /// A heap that gives the lowest first.
@@ -100,8 +113,8 @@ impl PartialEq for Lowest {
 impl Eq for Lowest {}
 
 impl Scheduler {
-    /// A block of `transactions` on `workers`.
-    pub fn new(transactions: usize, workers: usize) -> Self {
+    /// A block of `transactions` on `workers`. `cost` says what each is expected to cost.
+    pub fn new(transactions: usize, workers: usize, cost: &dyn Fn(usize) -> u64) -> Self {
         Self {
             phases: vec![Phase::Waiting; transactions],
             executions: vec![0; transactions],
@@ -111,6 +124,11 @@ impl Scheduler {
             baton: false,
             redo: Lowest::default(),
             parked: VecDeque::new(),
+            blocked: Vec::new(),
+            early: early(transactions, workers, cost),
+            groups: Vec::new(),
+            before: Vec::new(),
+            chained: Vec::new(),
         }
     }
 
@@ -139,38 +157,79 @@ impl Scheduler {
         self.head == self.phases.len()
     }
 
-    /// Whether [`Self::next_task`] would give something to do.
-    pub fn has_task(&self) -> bool {
-        self.is_done()
-            || (!self.baton && self.phases[self.head] == Phase::Executed)
-            || !self.redo.0.is_empty()
-            || !self.parked.is_empty()
-            || self.can_start()
+    /// How many workers could find something to do, as far as two.
+    pub fn spare_tasks(&self) -> usize {
+        if self.is_done() {
+            return 2;
+        }
+        let commit = usize::from(!self.baton && self.phases[self.head] == Phase::Executed);
+        let room = self.phases.len().min(self.head + self.window).saturating_sub(self.next);
+        (commit + self.redo.0.len() + self.parked.len() + room).min(2)
     }
 
-    fn can_start(&self) -> bool {
-        self.next < self.phases.len() && self.next < self.head + self.window
-    }
-
-    /// The next thing to do: commit before anything else, then what must run again (lowest first), then what has
-    /// not run yet, then waiting for a read.
-    pub fn next_task(&mut self) -> Task {
+    /// The next thing for a worker to do: commit before anything else, then what must run again (lowest first), then a
+    /// long transaction before its turn (not on worker 0, which keeps to the order), then what has not run yet, then
+    /// waiting for a read.
+    pub fn next_task(&mut self, worker: usize) -> Task {
         if self.is_done() {
             return Task::Done;
         }
         if !self.baton && self.phases[self.head] == Phase::Executed {
             return self.take_baton();
         }
-        if let Some(Reverse(tx)) = self.redo.0.pop() {
-            return self.start(tx);
+        while let Some(Reverse(tx)) = self.redo.0.pop() {
+            if !self.waits_in_chain(tx) {
+                return self.start(tx);
+            }
         }
-        if self.can_start() {
+        while worker > 0
+            && let Some(tx) = self.early.pop()
+        {
+            if self.phases[tx] == Phase::Waiting && !self.waits_in_chain(tx) {
+                return self.start(tx);
+            }
+        }
+        while self.next < self.phases.len() && self.next < self.head + self.window {
+            let tx = self.next;
             self.next += 1;
-            return self.start(self.next - 1);
+            if self.phases[tx] == Phase::Waiting && !self.waits_in_chain(tx) {
+                return self.start(tx);
+            }
         }
         match self.parked.pop_front() {
             Some((tx, ticket)) => Task::Await { tx, ticket },
             None => Task::Idle,
+        }
+    }
+
+    /// Whether a transaction is better left until the one before it in its chain has run; it is noted then.
+    fn waits_in_chain(&mut self, tx: usize) -> bool {
+        let Some(before) = self.before.get(tx).copied() else { return false };
+        for (group, before) in self.groups[tx].iter().zip(before) {
+            let Some(before) = before.map(|before| before as usize) else { continue };
+            let has_run = matches!(self.phases[before], Phase::Executed | Phase::Committed);
+            if !has_run && self.chained.contains(group) {
+                self.phases[tx] = Phase::Blocked;
+                self.blocked.push((before, tx));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A transaction read what a lower one wrote, too early. If both belong to a group, the group is taken for a chain
+    /// from now on. `groups` gives the groups of all transactions and is asked once.
+    pub fn conflicted(&mut self, tx: usize, by: usize, groups: impl FnOnce() -> Vec<[u32; 2]>) {
+        if self.groups.is_empty() {
+            self.groups = groups();
+            let mut last: HashMap<u32, u32> = HashMap::new();
+            let link = |(tx, groups): (usize, &[u32; 2])| groups.map(|group| last.insert(group, tx as u32));
+            self.before = self.groups.iter().enumerate().map(link).collect();
+        }
+        for group in self.groups[tx] {
+            if self.groups[by].contains(&group) && !self.chained.contains(&group) {
+                self.chained.push(group);
+            }
         }
     }
 
@@ -201,6 +260,7 @@ impl Scheduler {
     pub fn published(&mut self, tx: usize) -> bool {
         debug_assert_eq!(self.phases[tx], Phase::Executing);
         self.phases[tx] = Phase::Executed;
+        self.release(tx);
         if tx == self.head && !self.baton {
             self.take_baton();
             return true;
@@ -214,8 +274,13 @@ impl Scheduler {
         if self.phases[tx] != Phase::Executed || self.executions(tx) + 1 >= MAX_EXECUTIONS {
             return false;
         }
-        self.phases[tx] = Phase::Redo;
-        self.redo.0.push(Reverse(tx));
+        if tx >= self.next {
+            // Begun before its turn: the next attempt is in order.
+            self.phases[tx] = Phase::Waiting;
+        } else {
+            self.phases[tx] = Phase::Redo;
+            self.redo.0.push(Reverse(tx));
+        }
         true
     }
 
@@ -231,6 +296,7 @@ impl Scheduler {
     pub fn committed(&mut self) -> Option<usize> {
         debug_assert!(self.baton);
         self.phases[self.head] = Phase::Committed;
+        self.release(self.head);
         self.head += 1;
         self.baton = false;
         if self.is_done() || self.phases[self.head] != Phase::Executed {
@@ -248,10 +314,53 @@ impl Scheduler {
         self.parked.push_back((tx, ticket));
     }
 
+    /// An execution met a write of `on`, a lower transaction that is to run again: this one goes on when that one has
+    /// run. It does not count as an execution.
+    pub fn block(&mut self, tx: usize, on: usize) {
+        debug_assert_eq!(self.phases[tx], Phase::Executing);
+        debug_assert!(on < tx);
+        self.executions[tx] -= 1;
+        if matches!(self.phases[on], Phase::Executed | Phase::Committed) {
+            self.phases[tx] = Phase::Redo;
+            self.redo.0.push(Reverse(tx));
+        } else {
+            self.phases[tx] = Phase::Blocked;
+            self.blocked.push((on, tx));
+        }
+    }
+
+    /// Lets those go on who wait for a transaction.
+    fn release(&mut self, on: usize) {
+        let mut at = 0;
+        while at < self.blocked.len() {
+            if self.blocked[at].0 == on {
+                let (_, tx) = self.blocked.swap_remove(at);
+                self.phases[tx] = Phase::Redo;
+                self.redo.0.push(Reverse(tx));
+            } else {
+                at += 1;
+            }
+        }
+    }
+
     /// The read is answered: the transaction can run again.
     pub fn resume(&mut self, tx: usize) {
         debug_assert_eq!(self.phases[tx], Phase::Parked);
         self.phases[tx] = Phase::Redo;
         self.redo.0.push(Reverse(tx));
     }
+}
+
+/// Transactions so long that the block ends sooner if they begin before their turn, the longest last.
+fn early(transactions: usize, workers: usize, cost: &dyn Fn(usize) -> u64) -> Vec<usize> {
+    if workers < 2 {
+        return Vec::new();
+    }
+    let total: u64 = (0..transactions).map(cost).sum();
+    let long = total / (4 * workers as u64) + 1;
+    let mut early: Vec<usize> = (0..transactions).filter(|tx| cost(*tx) >= long).collect();
+    early.sort_by_key(|tx| Reverse((cost(*tx), Reverse(*tx))));
+    early.truncate(EARLY_PER_WORKER * workers);
+    early.reverse();
+    early
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, map::AddressMap};
 use revm::context::result::ExecutionResult;
 use revm::primitives::hardfork::SpecId;
 use revm::state::Account;
@@ -48,7 +48,7 @@ pub struct Attempted {
 }
 
 /// Spins before a worker without a task goes to sleep.
-const IDLE_SPINS: usize = 2000;
+const IDLE_SPINS: usize = 300;
 /// How long it sleeps at most before it looks again.
 const IDLE_SLEEP: Duration = Duration::from_millis(1);
 
@@ -77,6 +77,7 @@ pub struct Shared<'a> {
     scheduler: Mutex<Scheduler>,
     failure: Mutex<Option<EngineError>>,
     events: AtomicU64,
+    idlers: AtomicUsize,
     sleepers: AtomicUsize,
     bed: Mutex<()>,
     bell: Condvar,
@@ -107,9 +108,10 @@ impl<'a> Shared<'a> {
             stop: AtomicBool::new(false),
             access_list: Mutex::new(listed.then(AccessRecorder::default)),
             attempts: (0..transactions.len()).map(|_| Mutex::default()).collect(),
-            scheduler: Mutex::new(Scheduler::new(transactions.len(), options.workers)),
+            scheduler: Mutex::new(Scheduler::new(transactions.len(), options.workers, &|tx| transactions[tx].gas_limit)),
             failure: Mutex::default(),
             events: AtomicU64::new(0),
+            idlers: AtomicUsize::new(0),
             sleepers: AtomicUsize::new(0),
             bed: Mutex::new(()),
             bell: Condvar::new(),
@@ -132,11 +134,26 @@ impl<'a> Shared<'a> {
         lock(&self.scheduler)
     }
 
+    /// Who a transaction is from and whom it calls, as groups.
+    pub fn groups(&self) -> Vec<[u32; 2]> {
+        let mut numbers: AddressMap<u32> = AddressMap::default();
+        let mut number = |address: Address| {
+            let next = numbers.len() as u32 * 2;
+            *numbers.entry(address).or_insert(next)
+        };
+        let group = |tx: &Transaction| {
+            let to = tx.to.to().copied().unwrap_or_default();
+            // A sender and a recipient are never the same group.
+            [number(tx.sender), number(to) + 1]
+        };
+        self.transactions.iter().map(group).collect()
+    }
+
     /// Abandons the block.
     pub fn fail(&self, error: EngineError) {
         lock(&self.failure).get_or_insert(error);
         self.stop.store(true, Ordering::SeqCst);
-        self.notify();
+        self.notify(0);
     }
 
     /// Why the block was abandoned, if it was.
@@ -144,12 +161,18 @@ impl<'a> Shared<'a> {
         lock(&self.failure).take()
     }
 
-    /// Something changed: whoever sleeps looks again.
-    pub fn notify(&self) {
-        self.events.fetch_add(1, Ordering::SeqCst);
-        if self.sleepers.load(Ordering::SeqCst) > 0 {
-            drop(lock(&self.bed));
-            self.bell.notify_all();
+    /// Something changed: whoever idles looks again. Waking costs more than a small transaction, so it is done only
+    /// where there is something to do beyond the `own` tasks that the caller takes itself.
+    pub fn notify(&self, own: usize) {
+        if self.idlers.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        if self.stop.load(Ordering::SeqCst) || self.scheduler().spare_tasks() > own {
+            self.events.fetch_add(1, Ordering::SeqCst);
+            if self.sleepers.load(Ordering::SeqCst) > 0 {
+                drop(lock(&self.bed));
+                self.bell.notify_all();
+            }
         }
     }
 
@@ -160,6 +183,15 @@ impl<'a> Shared<'a> {
 
     /// Waits until something changes after `seen`.
     pub fn idle(&self, seen: u64) {
+        self.idlers.fetch_add(1, Ordering::SeqCst);
+        // What came up before this worker counted as idle was not announced.
+        if self.scheduler().spare_tasks() == 0 && !self.stop.load(Ordering::SeqCst) {
+            self.wait_for_event(seen);
+        }
+        self.idlers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn wait_for_event(&self, seen: u64) {
         for _ in 0..IDLE_SPINS {
             if self.events() != seen {
                 return;
@@ -182,7 +214,9 @@ impl<'a> Shared<'a> {
         before: &Published,
     ) -> Result<Option<u32>, Fault> {
         let state_clear = self.state_clear();
-        if let Some(recorder) = &mut *lock(&self.access_list) {
+        if self.rules.cfg.spec.is_enabled_in(SpecId::AMSTERDAM)
+            && let Some(recorder) = &mut *lock(&self.access_list)
+        {
             self.list_accesses(recorder, accesses);
         }
         let mut news = accesses.commit(self.cells, position, before, state_clear);
@@ -195,7 +229,9 @@ impl<'a> Shared<'a> {
     fn credit(&self, address: Address, amount: U256, position: u32) -> Result<Option<u32>, Fault> {
         let mut cell = self.cells.account(self.cells.account_number(address));
         read_now(self.reader, |reader| cell.ensure_loaded(reader))?;
-        let delta = Delta { negative: false, amount };
+        // revm leaves a balance alone that would overflow.
+        let fits = cell.now.balance.checked_add(amount).is_some();
+        let delta = Delta { negative: false, amount: if fits { amount } else { U256::ZERO } };
         Ok(cell.commit(position, AccountWrite { delta, ..AccountWrite::default() }, self.state_clear()))
     }
 

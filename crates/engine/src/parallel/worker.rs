@@ -47,7 +47,7 @@ impl<'s> Worker<'s> {
                 return;
             }
             let seen = self.shared.events();
-            let task = self.shared.scheduler().next_task();
+            let task = self.shared.scheduler().next_task(self.number);
             let done = match task {
                 Task::Execute { tx, incarnation, at_head } => self.execute(tx, incarnation, at_head, line),
                 Task::Commit { tx } => self.commit_from(tx, None, line),
@@ -60,7 +60,7 @@ impl<'s> Worker<'s> {
                     Ok(())
                 }
                 Task::Done => {
-                    self.shared.notify();
+                    self.shared.notify(0);
                     return;
                 }
             };
@@ -76,7 +76,7 @@ impl<'s> Worker<'s> {
         self.shared.reader.wait(ticket)?;
         self.timeline.note(Span { transaction: Some(tx as u32), start, ..self.span(Activity::Await) });
         self.shared.scheduler().resume(tx);
-        self.shared.notify();
+        self.shared.notify(1);
         Ok(())
     }
 
@@ -99,7 +99,7 @@ impl<'s> Worker<'s> {
         let attempt = self.machine.run(transaction, Shared::position(tx), mode, incarnation);
         let ending = match &attempt {
             Attempt::Ended(_) => Ending::Kept,
-            Attempt::Waits(_) => Ending::Parked,
+            Attempt::Waits(_) | Attempt::Blocked(_) => Ending::Parked,
         };
         let span = Span { transaction: Some(tx as u32), incarnation: incarnation as u32, start, ending, ..self.span(Activity::Execute) };
         let (place, nanoseconds) = self.timeline.note(span);
@@ -110,9 +110,9 @@ impl<'s> Worker<'s> {
                 executed.span = (self.number, place);
                 Attempt::Ended(executed)
             }
-            Attempt::Waits(ticket) => {
+            stopped => {
                 self.counters.parked += 1;
-                Attempt::Waits(ticket)
+                stopped
             }
         }
     }
@@ -133,7 +133,12 @@ impl<'s> Worker<'s> {
             Attempt::Ended(executed) => executed,
             Attempt::Waits(ticket) => {
                 self.shared.scheduler().park(tx, ticket);
-                self.shared.notify();
+                self.shared.notify(1);
+                return Ok(());
+            }
+            Attempt::Blocked(by) => {
+                self.shared.scheduler().block(tx, by as usize - 1);
+                self.shared.notify(1);
                 return Ok(());
             }
         };
@@ -161,42 +166,63 @@ impl<'s> Worker<'s> {
         if self.shared.scheduler().published(tx) {
             self.commit_from(tx, None, line)?;
         } else if misled {
-            self.shared.scheduler().invalidate(tx);
-            self.shared.notify();
+            // Whoever runs it again needs the attempt's lock to store what it finds.
+            let mut attempted = lock(&self.shared.attempts[tx]);
+            if self.shared.scheduler().invalidate(tx) {
+                if let Some(executed) = attempted.executed.take() {
+                    self.abort(tx, &executed, None);
+                }
+                attempted.published.mark_estimates(self.shared.cells, Shared::position(tx));
+                drop(attempted);
+                self.shared.notify(1);
+            }
         }
         self.tell_readers(tx, news);
         Ok(())
     }
 
-    /// Looks whether what higher transactions read still holds, up to the position `highest`.
+    /// Looks whether what higher transactions read still holds, up to the position `highest`. What one of those wrote
+    /// is an estimate from then on, and its readers are looked at in turn.
     fn tell_readers(&mut self, tx: usize, highest: Option<u32>) {
         let Some(highest) = highest else { return };
-        let above = tx + 1..(highest as usize).min(self.shared.transactions.len());
+        let (mut reader, mut end) = (tx + 1, highest as usize);
         let state_clear = self.shared.state_clear();
-        for reader in above {
-            if !self.shared.scheduler().is_executed(reader) {
-                continue;
-            }
-            self.machine.yield_turn();
-            let start = self.timeline.now();
-            let mut attempted = lock(&self.shared.attempts[reader]);
-            let Some(executed) = &attempted.executed else { continue };
+        while reader < end.min(self.shared.transactions.len()) {
             let position = Shared::position(reader);
-            let found = executed.accesses.validate(self.shared.cells, position, state_clear);
-            self.timeline.note(Span { transaction: Some(reader as u32), start, ..self.span(Activity::Validate) });
-            let Err(conflict) = found else { continue };
-            if self.shared.scheduler().invalidate(reader) {
-                if let Some(executed) = attempted.executed.take() {
-                    self.abort(&executed, Some(conflict));
+            if self.shared.scheduler().is_executed(reader) {
+                self.machine.yield_turn();
+                let start = self.timeline.now();
+                let mut attempted = lock(&self.shared.attempts[reader]);
+                let found = attempted
+                    .executed
+                    .as_ref()
+                    .map(|executed| executed.accesses.validate(self.shared.cells, position, state_clear, false));
+                let transaction = Some(reader as u32);
+                self.timeline.note(Span { transaction, start, ..self.span(Activity::Validate) });
+                if let Some(Err(conflict)) = found
+                    && self.shared.scheduler().invalidate(reader)
+                {
+                    if let Some(executed) = attempted.executed.take() {
+                        self.abort(reader, &executed, Some(conflict));
+                    }
+                    let estimates = attempted.published.mark_estimates(self.shared.cells, position);
+                    end = end.max(estimates.unwrap_or_default() as usize);
+                    drop(attempted);
+                    self.shared.notify(0);
                 }
-                drop(attempted);
-                self.shared.notify();
             }
+            reader += 1;
         }
     }
 
-    fn abort(&mut self, executed: &Executed, conflict: Option<Conflict>) {
+    fn abort(&mut self, tx: usize, executed: &Executed, conflict: Option<Conflict>) {
         self.counters.conflicts += 1;
+        if let Some(conflict) = conflict.filter(|conflict| conflict.by > 0 && !executed.misled) {
+            let by = conflict.by as usize - 1;
+            if by < tx {
+                self.shared.scheduler().conflicted(tx, by, || self.shared.groups());
+            }
+        }
         self.timeline.abort(executed.span, conflict);
     }
 
@@ -214,7 +240,7 @@ impl<'s> Worker<'s> {
             };
             let news = self.commit(tx, executed.take().or(stored), published, line)?;
             let next = self.shared.scheduler().committed();
-            self.shared.notify();
+            self.shared.notify(usize::from(next.is_none()));
             self.tell_readers(tx, news);
             self.machine.yield_turn();
             match next {
@@ -243,7 +269,7 @@ impl<'s> Worker<'s> {
             line.refuse(tx, rejection)?;
             return Ok(news);
         }
-        let (mut executed, start) = self.settle_on(tx, executed)?;
+        let (mut executed, start) = self.settle_on(tx, executed, &published)?;
         let news = match executed.result {
             Err(error) => match rejection::from_revm(error) {
                 EngineError::Rejected(rejection) => {
@@ -257,9 +283,7 @@ impl<'s> Worker<'s> {
                 self.timeline.keep(tx, self.shared, &executed.accesses, executed.nanoseconds, &result);
                 let news = self.shared.commit(&mut executed.accesses, position, &published)?;
                 line.accept(tx, transaction, result, &|| self.shared.changes())?;
-                if let Some(recorder) = &mut *lock(&self.shared.access_list) {
-                    recorder.index.increment();
-                }
+                self.shared.next_access_index();
                 news
             }
         };
@@ -270,24 +294,32 @@ impl<'s> Worker<'s> {
     }
 
     /// The incarnation that counts, and when its commit began.
-    fn settle_on(&mut self, tx: usize, executed: Option<Executed>) -> Result<(Executed, u64), EngineError> {
+    fn settle_on(
+        &mut self,
+        tx: usize,
+        executed: Option<Executed>,
+        published: &Published,
+    ) -> Result<(Executed, u64), EngineError> {
         let start = self.timeline.now();
         let position = Shared::position(tx);
         if let Some(executed) = executed {
             if executed.is_final {
                 return Ok((executed, start));
             }
-            let holds = executed.accesses.validate(self.shared.cells, position, self.shared.state_clear());
+            let state_clear = self.shared.state_clear();
+            let holds = executed.accesses.validate(self.shared.cells, position, state_clear, true);
             if holds.is_ok() && executed.result.is_ok() && !executed.misled {
                 return Ok((executed, start));
             }
             self.counters.late_conflicts += 1;
-            self.abort(&executed, holds.err());
+            self.abort(tx, &executed, holds.err());
+            let estimates = published.mark_estimates(self.shared.cells, position);
+            self.tell_readers(tx, estimates);
         }
         let incarnation = self.shared.scheduler().repeat_at_head();
         match self.attempt(tx, Mode::Final, incarnation) {
             Attempt::Ended(executed) => Ok((executed, self.timeline.now())),
-            Attempt::Waits(_) => Err(Fault::StateRead("a final run does not park".into()).into()),
+            _ => Err(Fault::StateRead("a final run does not park".into()).into()),
         }
     }
 }

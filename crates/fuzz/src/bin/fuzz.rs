@@ -16,6 +16,7 @@ fuzz --seed N [--count C]                                      the blocks of the
 fuzz --seed N --replay [--keep 0,3,5] [--workers W] [--interleave S] [--mislead] [--late] [--record] [--reject]
                                                                one block in one mode; prints it
   --out DIR   where the block that differs is described (default: beside the build, fuzz/)
+  --go-on     one line for each block that differs, none made smaller
   --threads   without the interleaved modes
   --blocks P  a folder or archive of real blocks instead of the given ones
 Real blocks are read from SOLDER_DATA; without it from the samples of this repository.";
@@ -44,6 +45,7 @@ struct Options {
     out: PathBuf,
     blocks: Option<String>,
     threads_only: bool,
+    go_on: bool,
     watch: Watch,
 }
 
@@ -61,6 +63,7 @@ impl Options {
             out: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/fuzz")),
             blocks: None,
             threads_only: false,
+            go_on: false,
             watch: Watch::default(),
         };
         while let Some(argument) = arguments.next() {
@@ -82,6 +85,7 @@ impl Options {
                 "--reject" => options.mode.policy = Policy::Reject,
                 "--replay" => options.replay = true,
                 "--out" => options.out = value()?.into(),
+                "--go-on" => options.go_on = true,
                 "--threads" => options.threads_only = true,
                 "--blocks" => options.blocks = Some(value()?),
                 "--keep" => {
@@ -170,19 +174,24 @@ fn seeds(options: &Options, from: u64, to: u64, time: Option<Duration>) -> ExitC
     let start = Instant::now();
     let mut tally = Tally::default();
     let mut seed = from;
+    let mut differing = 0;
     while seed < to && time.is_none_or(|time| start.elapsed() < time) {
         let case = Case::generate(seed);
         match check::check(&case, &options.modes(seed), &options.watch) {
             Ok(one) => tally.add(&one),
             Err(mismatch) => {
-                report(options, &case, &mismatch);
-                return ExitCode::FAILURE;
+                differing += 1;
+                if !options.go_on {
+                    report(options, &case, &mismatch);
+                    return ExitCode::FAILURE;
+                }
+                println!("seed {seed} in {} differs: {mismatch}", case.fork);
             }
         }
         seed += 1;
     }
-    println!("seeds {from} to {}: {tally}", seed.saturating_sub(1));
-    ExitCode::SUCCESS
+    println!("seeds {from} to {}: {differing} differ; {tally}", seed.saturating_sub(1));
+    if differing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Makes the block smaller, says how to run it again, and writes it down.
@@ -192,7 +201,7 @@ fn report(options: &Options, case: &Case, mismatch: &Mismatch) {
     let certain = mismatch.mode.is_none_or(|mode| mode.parallel.interleave.is_some());
     let tries = if certain { 1 } else { TRIES_THREADED };
     let fails = |case: &Case| (0..tries).find_map(|_| check::check(case, &modes, &options.watch).err());
-    let small = shrink(case, |case| fails(case).is_some());
+    let small = shrink(case, |case| fails(case).is_some_and(|other| other.kind() == mismatch.kind()));
     let places: Vec<_> = small.kept.iter().map(usize::to_string).collect();
     let arguments = mismatch.mode.map(|mode| mode.arguments()).unwrap_or_default();
     println!("again: fuzz --seed {} --replay --keep {} {arguments}", case.seed, places.join(","));

@@ -5,7 +5,7 @@ use alloy_primitives::{Address, B256, U256};
 use revm::context::result::ExecutionResult;
 use revm::state::Account;
 
-use super::observed::{ALIVE, ASSUMED, BALANCE_BOUND, CODE, EXACT_BALANCE, EXISTENCE, NONCE, RESET};
+use crate::parallel::observed::{ALIVE, ASSUMED, BALANCE_BOUND, CODE, EXACT_BALANCE, EXISTENCE, NONCE, RESET};
 use crate::evm::TransactError;
 use crate::parallel::cells::{AccountState, AccountWrite, Cells, Fields, Life, position_of};
 use crate::parallel::record::Location;
@@ -80,18 +80,20 @@ pub struct Conflict {
 }
 
 impl AccountAccess {
-    /// Which field is not as it was seen: balance, nonce, code or existence.
-    fn stale_field(&self, now: &Fields) -> Option<usize> {
+    /// Which field is not as it was seen: balance, nonce, code or existence. Before the commit position, what was taken
+    /// for granted of a sender may still come true.
+    fn stale_field(&self, now: &Fields, at_commit: bool) -> Option<usize> {
         let saw = |what: u8| self.observed & what != 0;
         let exact = saw(EXACT_BALANCE);
         if exact && now.balance != self.seen.balance {
             return Some(0);
         }
-        let bounded = saw(BALANCE_BOUND) || self.moves_balance();
+        let taken_for_granted = !at_commit && saw(ASSUMED);
+        let bounded = !taken_for_granted && (saw(BALANCE_BOUND) || self.moves_balance());
         if bounded && !exact && !(self.lowest..=self.highest).contains(&now.balance) {
             return Some(0);
         }
-        if saw(NONCE) && now.nonce != self.seen.nonce {
+        if saw(NONCE) && !taken_for_granted && now.nonce != self.seen.nonce {
             return Some(1);
         }
         if saw(CODE) && now.code_hash != self.seen.code_hash {
@@ -101,6 +103,12 @@ impl AccountAccess {
         let alive = saw(ALIVE) && now.is_alive() != self.seen.is_alive();
         let reset = saw(RESET) && now.reset != self.seen.reset;
         (existence || alive || reset).then_some(3)
+    }
+
+    /// Whether something observed was written by a transaction that is to run again.
+    fn saw_estimate(&self, cell: &AccountState, position: u32) -> bool {
+        self.observed & ASSUMED == 0
+            && cell.estimate_below(position).is_some_and(|(_, fields)| fields & self.observed != 0)
     }
 
     fn moves_balance(&self) -> bool {
@@ -154,10 +162,20 @@ pub fn field_location(address: Address, field: usize) -> Location {
 impl Accesses {
     /// Whether all that was observed holds for a transaction at `position`, published writes below it included. At the
     /// commit position nothing below is left unpublished, so that the answer is final there.
-    pub fn validate(&self, cells: &Cells, position: u32, state_clear: bool) -> Result<(), Conflict> {
+    pub fn validate(
+        &self,
+        cells: &Cells,
+        position: u32,
+        state_clear: bool,
+        at_commit: bool,
+    ) -> Result<(), Conflict> {
         for access in self.accounts.iter().filter(|access| access.observed != 0 || access.moves_balance()) {
             let cell = cells.account(access.cell);
-            if let Some(field) = cell.stale(position, state_clear, |now| access.stale_field(now)) {
+            if !at_commit && access.saw_estimate(&cell, position) {
+                let by = cell.last_writer(position, 1);
+                return Err(Conflict { location: Location::Nonce(cell.address), by });
+            }
+            if let Some(field) = cell.stale(position, state_clear, |now| access.stale_field(now, at_commit)) {
                 let by = cell.last_writer(position, field);
                 return Err(Conflict { location: field_location(cell.address, field), by });
             }
@@ -165,8 +183,8 @@ impl Accesses {
         for access in &self.slots {
             let Some(seen) = access.seen else { continue };
             let cell = cells.slot(access.cell);
-            let version = cell.version_at(position, access.reset);
-            if version != seen {
+            let (version, estimate) = cell.version_at(position, access.reset);
+            if version != seen || estimate {
                 let (account, key) = (cell.account, cell.key);
                 drop(cell);
                 let address = cells.account(account).address;
@@ -231,6 +249,12 @@ impl Published {
     /// Takes everything back.
     pub fn withdraw_all(&self, cells: &Cells, position: u32) -> Option<u32> {
         self.withdraw(cells, position, &Self::default())
+    }
+
+    /// The transaction is to run again: what it wrote is only an estimate now. Gives the highest reader above.
+    pub fn mark_estimates(&self, cells: &Cells, position: u32) -> Option<u32> {
+        let accounts = self.accounts.iter().filter_map(|cell| cells.account(*cell).mark_estimate(position)).max();
+        accounts.max(self.slots.iter().filter_map(|cell| cells.slot(*cell).mark_estimate(position)).max())
     }
 
     /// Takes back what is not written any more.

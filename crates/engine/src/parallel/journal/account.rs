@@ -9,7 +9,8 @@ use revm::primitives::KECCAK_EMPTY;
 use revm::state::{Account, Bytecode, EvmStorageSlot};
 
 use super::undo::Undo;
-use super::{FieldJournal, observed};
+use super::FieldJournal;
+use crate::parallel::observed;
 
 /// A loaded account.
 #[derive(Debug)]

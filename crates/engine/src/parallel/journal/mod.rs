@@ -21,8 +21,9 @@ use revm::primitives::hardfork::SpecId;
 use revm::primitives::KECCAK_EMPTY;
 use revm::state::{Account, AccountId, AccountInfo, AccountStatus, Bytecode, EvmState, EvmStorageSlot, TransactionId, TransientStorage};
 
-use super::cells::{Cells, Fields};
+use super::cells::{Cells, Fields, position_of};
 use super::interleave::Turns;
+use super::observed;
 use super::recorder::{self, Recorder};
 use crate::error::Fault;
 use crate::state::{Read, StateReader, Ticket, reader::{MAX_WAITS_PER_READ, read_now}};
@@ -30,26 +31,6 @@ use crate::state::{Read, StateReader, Ticket, reader::{MAX_WAITS_PER_READ, read_
 pub use account::FieldAccount;
 pub use access::{AccountAccess, Accesses, Conflict, Executed, Published, SlotAccess, field_location};
 use undo::Undo;
-
-/// What was observed of an account.
-pub(super) mod observed {
-    /// Its exact balance.
-    pub const EXACT_BALANCE: u8 = 1;
-    /// Its balance against a bound.
-    pub const BALANCE_BOUND: u8 = 1 << 1;
-    /// Its nonce.
-    pub const NONCE: u8 = 1 << 2;
-    /// Its code.
-    pub const CODE: u8 = 1 << 3;
-    /// Whether there is an account.
-    pub const EXISTENCE: u8 = 1 << 4;
-    /// Whether nonce or code make it non-empty.
-    pub const ALIVE: u8 = 1 << 5;
-    /// The last reset: a slot was read above it.
-    pub const RESET: u8 = 1 << 6;
-    /// Nonce and funds were taken for granted: it is the sender.
-    pub const ASSUMED: u8 = 1 << 7;
-}
 
 /// Balances at or above this are observed exactly where something is added, so that no sum can overflow unseen.
 pub(super) const HALF: U256 = U256::from_limbs([0, 0, 0, 1 << 63]);
@@ -67,6 +48,8 @@ pub(super) struct Entry {
     pub hint: Option<AccountId>,
     /// What it was when this transaction first met it.
     pub seen: Fields,
+    /// A lower transaction that is to run again wrote some of it: its position, and which fields.
+    pub estimate: Option<(u32, u8)>,
     pub lowest: U256,
     pub highest: U256,
     pub observed: std::cell::Cell<u8>,
@@ -175,7 +158,47 @@ pub struct FieldJournal<'a> {
     pub(super) reward: Option<(Address, U256)>,
     /// The read that has no answer yet.
     pub(super) waiting: Option<Ticket>,
+    /// The position of a lower transaction that is to run again and wrote what was just looked at; 0 for none.
+    pub(super) blocked: std::cell::Cell<u32>,
     empty_code: Bytecode,
+}
+
+/// What a thread keeps between blocks: empty tables with the room that an earlier block needed.
+#[derive(Default)]
+struct Room {
+    index: AddressMap<u32>,
+    entries: Vec<Entry>,
+    slot_index: HashMap<(u32, U256), u32>,
+    slots: Vec<Slot>,
+}
+
+/// The most accounts or slots for which room is kept.
+const MAX_KEPT: usize = 65_536;
+/// Room is kept only where the block used at least this part of it: a small block is slow in a large table.
+const MIN_KEPT_USE: usize = 16;
+
+thread_local! {
+    static ROOM: std::cell::Cell<Room> = std::cell::Cell::new(Room::default());
+}
+
+impl Drop for FieldJournal<'_> {
+    fn drop(&mut self) {
+        let fits = |used: usize, room: usize| room <= MAX_KEPT && used.max(MIN_KEPT_USE) * MIN_KEPT_USE >= room;
+        let (accounts, slots) = (self.entries.len(), self.slots.len());
+        if fits(accounts, self.index.capacity()) && fits(slots, self.slot_index.capacity()) {
+            let mut room = Room {
+                index: std::mem::take(&mut self.index),
+                entries: std::mem::take(&mut self.entries),
+                slot_index: std::mem::take(&mut self.slot_index),
+                slots: std::mem::take(&mut self.slots),
+            };
+            room.index.clear();
+            room.entries.clear();
+            room.slot_index.clear();
+            room.slots.clear();
+            ROOM.set(room);
+        }
+    }
 }
 
 type Load<T> = Result<T, JournalLoadError<Fault>>;
@@ -183,19 +206,20 @@ type Load<T> = Result<T, JournalLoadError<Fault>>;
 impl<'a> FieldJournal<'a> {
     /// A journal without a transaction.
     pub fn over(database: SharedView<'a>) -> Self {
+        let Room { index, entries, slot_index, slots } = ROOM.take();
         Self {
             database,
             state: EvmState::default(),
             position: 0,
             mode: Mode::Speculative,
             spec: SpecId::default(),
-            transfer_logs: false,
+            transfer_logs: true,
             delayed_clear: true,
             run: 0,
-            index: AddressMap::default(),
-            entries: Vec::new(),
-            slot_index: HashMap::default(),
-            slots: Vec::new(),
+            index,
+            entries,
+            slot_index,
+            slots,
             loaded: Vec::new(),
             loaded_slots: Vec::new(),
             undo: Vec::new(),
@@ -207,6 +231,7 @@ impl<'a> FieldJournal<'a> {
             endowment: None,
             reward: None,
             waiting: None,
+            blocked: std::cell::Cell::new(0),
             empty_code: Bytecode::default(),
         }
     }
@@ -227,6 +252,7 @@ impl<'a> FieldJournal<'a> {
         self.endowment = None;
         self.reward = None;
         self.waiting = None;
+        self.blocked.set(0);
     }
 
     fn state_clear(&self) -> bool {
@@ -276,6 +302,7 @@ impl<'a> FieldJournal<'a> {
             account: Account::default(),
             hint: None,
             seen: Fields::default(),
+            estimate: None,
             lowest: U256::ZERO,
             highest: U256::MAX,
             observed: std::cell::Cell::new(0),
@@ -289,11 +316,11 @@ impl<'a> FieldJournal<'a> {
     fn refresh(&mut self, entry: u32) -> Result<(), Fault> {
         self.database.yield_turn();
         let (cell, position, clear) = (self.entries[entry as usize].cell, self.position, self.state_clear());
-        let (mut seen, hint) = self.answer(|database| {
+        self.stop_if_blocked()?;
+        let (mut seen, hint, estimate) = self.answer(|database| {
             let mut cell = database.cells.account(cell);
-            let hint = cell.hint;
             Ok(match cell.view(database.reader, position, clear)? {
-                Read::Ready(fields) => Read::Ready((fields, cell.hint.or(hint))),
+                Read::Ready(fields) => Read::Ready((fields, cell.hint, cell.estimate_below(position))),
                 Read::Pending(ticket) => Read::Pending(ticket),
             })
         })?;
@@ -315,6 +342,7 @@ impl<'a> FieldJournal<'a> {
         }
         known.hint = hint;
         known.seen = seen;
+        known.estimate = estimate;
         known.lowest = U256::ZERO;
         known.highest = U256::MAX;
         known.observed.set(0);
@@ -386,6 +414,7 @@ impl<'a> FieldJournal<'a> {
     /// Looks at a slot for the first time in a transaction.
     fn refresh_slot(&mut self, slot: u32) -> Result<(), Fault> {
         self.database.yield_turn();
+        self.stop_if_blocked()?;
         let held = &self.slots[slot as usize];
         let (key, mut cell) = (held.key, held.cell);
         let owner = &self.entries[held.entry as usize];
@@ -410,6 +439,10 @@ impl<'a> FieldJournal<'a> {
                     Read::Pending(ticket) => Read::Pending(ticket),
                 })
             })?;
+            if view.estimate && self.mode == Mode::Speculative {
+                self.blocked.set(position_of(view.version));
+                self.stop_if_blocked()?;
+            }
             (view.value, Some(view.version))
         };
         if self.mode == Mode::Misled {
@@ -427,8 +460,24 @@ impl<'a> FieldJournal<'a> {
     /// Records that something of an account was observed.
     #[inline]
     pub(super) fn observe(&self, entry: u32, what: u8) {
-        let observed = &self.entries[entry as usize].observed;
-        observed.set(observed.get() | what);
+        let known = &self.entries[entry as usize];
+        known.observed.set(known.observed.get() | what);
+        if let Some((by, fields)) = known.estimate
+            && fields & what != 0
+            && known.observed.get() & observed::ASSUMED == 0
+            && self.mode == Mode::Speculative
+        {
+            self.blocked.set(by);
+        }
+    }
+
+    /// Ends an incarnation that has seen what will probably be written again.
+    #[inline]
+    fn stop_if_blocked(&self) -> Result<(), Fault> {
+        match self.blocked.get() {
+            0 => Ok(()),
+            _ => Err(Fault::StateRead("a lower transaction is to run again".into())),
+        }
     }
 
     /// Records that the exact balance was observed.

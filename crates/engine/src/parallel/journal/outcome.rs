@@ -5,7 +5,8 @@ use revm::primitives::hardfork::SpecId;
 use revm::state::Account;
 
 use super::access::{AccountAccess, Accesses, SlotAccess};
-use super::{Entry, FieldJournal, HALF, NO_CELL, observed};
+use super::{Entry, FieldJournal, HALF, NO_CELL};
+use crate::parallel::observed;
 use crate::error::Fault;
 use crate::parallel::cells::{AccountWrite, Delta, Life};
 use crate::parallel::recorder::{self, Recorder};
