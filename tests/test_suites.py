@@ -37,10 +37,10 @@ def test_suites_say_what_must_pass() -> None:
     assert table.keys() == {"suite", "forced", "seeded"}
     assert table["forced"] == {"workers": [1, 2, 8]}
     for suite in table["seeded"]:
-        assert suite.keys() - {"list", "paths", "workers", "seeds"} <= {*_KEYS} - {"path"}
+        assert suite.keys() - {*_KEYS} == {"list", "workers", "seeds"}
         assert suite["seeds"] >= 20
     for suite in [*_suites(), *table["seeded"]]:
-        assert suite.keys() <= {*_KEYS, "list", "paths", "workers", "seeds"}
+        assert suite.keys() <= {*_KEYS, "list", "workers", "seeds"}
         assert isinstance(suite["cases"], int)
         assert suite["cases"] > 0
         assert ("failed" in suite) == ("why" in suite)

@@ -14,10 +14,14 @@ use solder_bench::workloads::Family;
 use solder_engine::parallel::record::Activity;
 use solder_engine::parallel::{Report, Schedule};
 use solder_engine::{ExecuteOptions, Parallel, execute_block};
+use solder_schedule::analysis::{critical_path, hottest, work};
+use solder_schedule::{BlockLabel, BlockSchedule};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Locations that are named.
+const HOTTEST: usize = 5;
 const SEED: u64 = 0x501d_e201;
 
 fn main() -> ExitCode {
@@ -80,6 +84,19 @@ fn print_report(report: &Report) {
     for worker in 0..schedule.workers {
         print_worker(schedule, worker);
     }
+    let block = BlockSchedule { label: BlockLabel::default(), schedule: schedule.clone() };
+    for hot in hottest([&block], HOTTEST) {
+        println!("{:?}: {} aborts, {} dependencies", hot.location, hot.aborts, hot.dependencies);
+    }
+    let path = critical_path(schedule);
+    let longest = schedule.transactions.iter().map(|record| record.execution).max().unwrap_or(0);
+    println!(
+        "critical path {:.1} us over {} transactions; the longest takes {:.1} us; work {:.1} us",
+        path.nanoseconds as f64 / 1e3,
+        path.chain.len(),
+        longest as f64 / 1e3,
+        work(schedule) as f64 / 1e3,
+    );
 }
 
 /// When a worker began and ended, and how long it did what.

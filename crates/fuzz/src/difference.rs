@@ -36,7 +36,25 @@ fn outcomes(serial: &BlockOutcome, other: &BlockOutcome) -> Option<String> {
         .or_else(|| field("rejection", &serial.rejection, &other.rejection))
         .or_else(|| field("requests", &serial.requests, &other.requests))
         .or_else(|| changes(&serial.changes, &other.changes))
-        .or_else(|| field("block_access_list", &serial.block_access_list, &other.block_access_list))
+        .or_else(|| access_lists(serial, other))
+}
+
+/// The first account of the block access list that differs.
+fn access_lists(serial: &BlockOutcome, other: &BlockOutcome) -> Option<String> {
+    let (ours, theirs) = (serial.block_access_list.as_ref(), other.block_access_list.as_ref());
+    for (ours, theirs) in ours.into_iter().flatten().zip(theirs.into_iter().flatten()) {
+        let name = |part: &str| format!("block_access_list[{}].{part}", crate::cast::name(ours.address));
+        let difference = field(&name("address"), &ours.address, &theirs.address)
+            .or_else(|| field(&name("storage_changes"), &ours.storage_changes, &theirs.storage_changes))
+            .or_else(|| field(&name("storage_reads"), &ours.storage_reads, &theirs.storage_reads))
+            .or_else(|| field(&name("balance_changes"), &ours.balance_changes, &theirs.balance_changes))
+            .or_else(|| field(&name("nonce_changes"), &ours.nonce_changes, &theirs.nonce_changes))
+            .or_else(|| field(&name("code_changes"), &ours.code_changes, &theirs.code_changes));
+        if difference.is_some() {
+            return difference;
+        }
+    }
+    field("block_access_list", &ours, &theirs)
 }
 
 /// The first difference between two receipts.

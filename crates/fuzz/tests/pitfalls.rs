@@ -269,9 +269,9 @@ fn pitfall_08_an_equal_value_across_a_destruction_is_another_version() {
 /// explored in solder-engine, tests/scheduler.rs.
 #[test]
 fn pitfall_09_done_is_not_latched_before_the_last_commit() {
-    let mut machine = Scheduler::new(2, 2);
-    let first = machine.next_task();
-    let second = machine.next_task();
+    let mut machine = Scheduler::new(2, 2, &|_| 1);
+    let first = machine.next_task(0);
+    let second = machine.next_task(0);
     assert_eq!(first, Task::Execute { tx: 0, incarnation: 0, at_head: true });
     assert_eq!(second, Task::Execute { tx: 1, incarnation: 0, at_head: false });
     assert_eq!(machine.finish(1), Finish::Publish);
@@ -280,11 +280,11 @@ fn pitfall_09_done_is_not_latched_before_the_last_commit() {
     assert!(machine.invalidate(1), "what it read is stale");
     assert_eq!(machine.committed(), None);
     assert!(!machine.is_done());
-    assert_eq!(machine.next_task(), Task::Execute { tx: 1, incarnation: 1, at_head: true });
-    assert_eq!(machine.next_task(), Task::Idle, "one is left: nobody may leave");
+    assert_eq!(machine.next_task(0), Task::Execute { tx: 1, incarnation: 1, at_head: true });
+    assert_eq!(machine.next_task(0), Task::Idle, "one is left: nobody may leave");
     assert_eq!(machine.finish(1), Finish::Commit);
     assert_eq!(machine.committed(), None);
-    assert_eq!(machine.next_task(), Task::Done);
+    assert_eq!(machine.next_task(0), Task::Done);
 }
 
 /// Slots that differ in one bit, wherever it is.

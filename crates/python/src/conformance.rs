@@ -59,8 +59,7 @@ impl PyConformanceRun {
             Some(workers) => parallel_of(workers, forced, forced, seeds.first().copied(), false)?,
             None => None,
         };
-        let options =
-            Options { fork, filter, cases, threads, parallel, seeds, trace, ..Options::default() };
+        let options = Options { fork, filter, cases, threads, parallel, seeds, trace, ..Options::default() };
         let run = Run::start(format, &paths, options)?;
         let progress = run.progress();
         Ok(Self { run: Mutex::new(Some(run)), progress })

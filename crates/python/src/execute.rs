@@ -125,10 +125,8 @@ pub fn replay_block<'py>(
     let parallel = match workers {
         None => None,
         // One worker is compared with the serial engine too, even where it is the same.
-        Some(workers) => parallel_of(workers, forced, mislead, seed, schedule)?.or(Some(Parallel {
-            workers,
-            ..Parallel::default()
-        })),
+        Some(workers) => parallel_of(workers, forced, mislead, seed, schedule)?
+            .or(Some(Parallel { workers, ..Parallel::default() })),
     };
     let input = Input::new(block, state);
     let found = detached(py, move |cancel| {

@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use solder_engine::parallel::Schedule;
 use solder_engine::parallel::record::Activity;
-use solder_schedule::conflicts::thrown_away;
 pub use solder_schedule::BlockLabel;
+use solder_schedule::conflicts::thrown_away;
 use solder_schedule::{BlockSchedule, Filter, Summary, TraceError, picture, read_trace, write_trace};
 
 use crate::errors::Failure;
@@ -79,9 +79,8 @@ impl PySchedule {
     ) -> PyResult<Bound<'py, PyAny>> {
         let blocks = self.blocks.clone();
         let filter = Filter { min_gas, min_transactions };
-        let text = detached(py, move |_| {
-            Ok(Summary::new(blocks.iter().map(AsRef::as_ref), filter).to_json())
-        })?;
+        let text =
+            detached(py, move |_| Ok(Summary::new(blocks.iter().map(AsRef::as_ref), filter).to_json()))?;
         py.import("json")?.call_method1("loads", (text,))
     }
 

@@ -57,13 +57,18 @@ pub fn conflicts(spans: &[Span]) -> Vec<Conflict<'_>> {
 
 fn to_stale<'a>(stale: &'a Span, writers: &[&'a Span]) -> Option<Conflict<'a>> {
     let from = writers.iter().rev().find(|writer| writer.start < stale.end)?;
-    let to_time = stale.end.saturating_sub(1).max(stale.start);
-    Some(Conflict { from, from_time: from.end.min(to_time).max(from.start), to: stale, to_time })
+    let to_time = within(stale, u64::MAX);
+    Some(Conflict { from, from_time: within(from, to_time), to: stale, to_time })
 }
 
 fn to_next<'a>(stale: &Span, writers: &[&'a Span], attempts: &[&'a Span]) -> Option<Conflict<'a>> {
     let from = writers.first()?;
     let to = attempts.iter().find(|next| next.start >= stale.end && next.end >= from.start)?;
-    let from_time = from.end.min(to.end);
+    let from_time = within(from, within(to, u64::MAX));
     Some(Conflict { from, from_time, to, to_time: to.start.max(from_time) })
+}
+
+/// The latest time within a span that is not after `time`: at its very end a viewer takes it for over.
+fn within(span: &Span, time: u64) -> u64 {
+    span.end.saturating_sub(1).min(time).max(span.start)
 }

@@ -1,21 +1,23 @@
 //! What a block would take on another number of workers: the engine's own scheduler, asked in virtual time.
 //!
 //! Each execution takes the time that was recorded for that incarnation (a later one than any recorded: the last one's). Its
-//! reads are spread over that time in their order, and see what is published or committed then. Publishing makes higher
-//! executions stale whose reads would now see something else; what is stale at its commit position runs there once more.
-//! What the recorded run lost around its tasks (waking workers, going from one task to the next, the phases of one thread)
-//! is measured from its spans and charged in the same places. The same schedule and workers give the same result.
+//! reads are spread over that time in their order, and see what is published or committed then; one that meets a write
+//! which is to be written again stops the execution there until that has happened. Publishing makes higher executions stale
+//! whose reads would now see something else; what is stale at its commit position runs there once more. What the recorded
+//! run lost around its tasks (waking workers, going from one task to the next, the phases of one thread) is measured from
+//! its spans and charged in the same places. The same schedule and workers give the same result.
 
 mod durations;
+mod versions;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use solder_engine::parallel::Schedule;
-use solder_engine::parallel::record::{Location, ReadRecord, TransactionRecord};
 use solder_engine::parallel::scheduler::{Finish, Phase, Scheduler, Task};
 
 use durations::Durations;
+use versions::{Seen, Versions};
 
 /// What a simulated run gave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,32 +30,20 @@ pub struct Simulation {
     pub executions: u64,
     /// Attempts that were thrown away.
     pub conflicts: u64,
+    /// Attempts that stopped at a write that was to be written again; not counted as executions.
+    pub blocked: u64,
     /// The most attempts that one transaction needed.
     pub most_attempts: usize,
 }
-
-/// Which attempt of which transaction wrote what a read saw: `None` is the state before the block.
-type Version = Option<(u32, u8)>;
-
-/// A read that depends on a lower transaction.
-struct Dependency {
-    location: u32,
-    /// The transaction whose write the committed incarnation saw.
-    writer: u32,
-    /// Where in the execution it happens, in parts of [`WHOLE`].
-    position: u32,
-    seen: Version,
-}
-
-/// The length of an execution in the units of a position.
-const WHOLE: u32 = 1 << 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     /// A worker looks for something to do.
     Asks,
+    /// An execution reads what a lower transaction writes, its `place`th such read.
+    Reads { tx: usize, incarnation: usize, start: u64, place: usize },
     /// An execution ends.
-    Executed { tx: usize, incarnation: usize, start: u64 },
+    Executed { tx: usize, incarnation: usize },
     /// The repetition at the commit position ends.
     Repeated { tx: usize },
     /// A worker that validated others begins the next commit.
@@ -62,23 +52,19 @@ enum Event {
     Committed { tx: usize },
 }
 
-struct Run<'a> {
-    schedule: &'a Schedule,
+struct Run {
     durations: Durations,
     scheduler: Scheduler,
+    versions: Versions,
+    groups: Vec<[u32; 2]>,
     /// By time, then in the order in which they arose.
     events: BinaryHeap<Reverse<(u64, u64, usize, Event)>>,
     arisen: u64,
     idle: BTreeSet<usize>,
-    /// By transaction: its dependencies, and when which attempt was published.
-    dependencies: Vec<Vec<Dependency>>,
-    published: Vec<Vec<(u64, u8)>>,
-    /// By location: who writes there, and who depends on it, each in order.
-    writers: Vec<Vec<u32>>,
-    readers: Vec<Vec<u32>>,
     /// By worker: whose readers it still has to tell, after the commits that it went on to.
     owed: Vec<Option<usize>>,
     conflicts: u64,
+    blocked: u64,
     end: u64,
 }
 
@@ -90,7 +76,7 @@ pub fn simulate(schedule: &Schedule, workers: usize) -> Simulation {
         let start = run.durations.head + if worker == 0 { 0 } else { run.durations.wake };
         run.push(start, worker, Event::Asks);
     }
-    // Each transaction causes a bounded number of events, and the scheduler bounds the attempts.
+    // Each execution causes a bounded number of events, and the scheduler bounds the executions.
     while let Some(Reverse((time, _, worker, event))) = run.events.pop() {
         run.step(time, worker, event);
     }
@@ -100,49 +86,25 @@ pub fn simulate(schedule: &Schedule, workers: usize) -> Simulation {
         makespan: run.end.max(run.durations.head) + run.durations.tail,
         executions: attempts.clone().map(|count| count as u64).sum(),
         conflicts: run.conflicts,
+        blocked: run.blocked,
         most_attempts: attempts.max().unwrap_or(0),
     }
 }
 
-/// The reads that depend on a lower transaction. Accounts come before slots in a record, each in the order in which they
-/// were first read; both are spread over the whole execution.
-fn dependencies_of(schedule: &Schedule, record: &TransactionRecord) -> Vec<Dependency> {
-    let is_slot = |read: &ReadRecord| matches!(schedule.locations[read.location as usize], Location::Slot(..));
-    let (slots, fields): (Vec<_>, Vec<_>) = record.reads.iter().partition(|read| is_slot(read));
-    let spread = |reads: Vec<ReadRecord>| {
-        let count = reads.len() as u64;
-        reads.into_iter().enumerate().filter_map(move |(place, ReadRecord { location, writer })| {
-            let position = ((2 * place as u64 + 1) * u64::from(WHOLE) / (2 * count)) as u32;
-            Some(Dependency { location, writer: writer?, position, seen: None })
-        })
-    };
-    spread(fields).chain(spread(slots)).collect()
-}
-
-impl<'a> Run<'a> {
-    fn new(schedule: &'a Schedule, workers: usize) -> Self {
-        let count = schedule.transactions.len();
-        let mut writers = vec![Vec::new(); schedule.locations.len()];
-        let mut readers = vec![Vec::new(); schedule.locations.len()];
-        let mut dependencies = Vec::with_capacity(count);
-        for (tx, record) in schedule.transactions.iter().enumerate() {
-            record.writes.iter().for_each(|location| writers[*location as usize].push(tx as u32));
-            record.reads.iter().for_each(|read| readers[read.location as usize].push(tx as u32));
-            dependencies.push(dependencies_of(schedule, record));
-        }
+impl Run {
+    fn new(schedule: &Schedule, workers: usize) -> Self {
+        let records = &schedule.transactions;
         Self {
-            schedule,
             durations: Durations::of(schedule),
-            scheduler: Scheduler::new(count, workers),
+            scheduler: Scheduler::new(records.len(), workers, &|tx| records[tx].gas_used),
+            versions: Versions::new(schedule),
+            groups: (0..records.len() as u32).map(|tx| [2 * tx, 2 * tx + 1]).collect(),
             events: BinaryHeap::new(),
             arisen: 0,
             idle: BTreeSet::new(),
-            dependencies,
-            published: vec![Vec::new(); count],
-            writers,
-            readers,
             owed: vec![None; workers],
             conflicts: 0,
+            blocked: 0,
             end: 0,
         }
     }
@@ -155,28 +117,30 @@ impl<'a> Run<'a> {
     fn step(&mut self, time: u64, worker: usize, event: Event) {
         match event {
             Event::Asks => self.ask(time, worker),
-            Event::Executed { tx, incarnation, start } => self.executed(time, worker, tx, incarnation, start),
+            Event::Reads { tx, incarnation, start, place } => self.read(time, worker, tx, incarnation, start, place),
+            Event::Executed { tx, incarnation } => self.executed(time, worker, tx, incarnation),
             Event::Repeated { tx } => self.push(time + self.durations.commit(tx), worker, Event::Committed { tx }),
             Event::Commits { tx } => self.commit(time, worker, tx),
             Event::Committed { tx } => self.committed(time, worker, tx),
         }
-        // Whoever had nothing to do looks again when there is something: a worker each, lowest first.
-        while self.scheduler.has_task()
-            && let Some(worker) = self.idle.pop_first()
-        {
-            self.ask(time, worker);
+        // Whoever had nothing to do looks again when there is something, the lowest first.
+        for worker in std::mem::take(&mut self.idle) {
+            if self.scheduler.spare_tasks() > 0 {
+                self.ask(time, worker);
+            } else {
+                self.idle.insert(worker);
+            }
         }
     }
 
     fn ask(&mut self, time: u64, worker: usize) {
-        match self.scheduler.next_task() {
+        match self.scheduler.next_task(worker) {
             Task::Execute { tx, incarnation, .. } => {
-                let start = time + self.durations.between;
-                let end = start + self.durations.execution(tx, incarnation);
-                self.push(end, worker, Event::Executed { tx, incarnation, start });
+                self.versions.begin(tx);
+                self.proceed(time + self.durations.between, worker, tx, incarnation, 0);
             }
             Task::Commit { tx } => self.commit(time, worker, tx),
-            // Nothing is parked here: a read is part of the recorded time.
+            // Nothing is parked here: a read of the state before the block is part of the recorded time.
             Task::Idle | Task::Await { .. } => {
                 self.idle.insert(worker);
             }
@@ -184,12 +148,33 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn executed(&mut self, time: u64, worker: usize, tx: usize, incarnation: usize, start: u64) {
-        self.observe(tx, start, time);
+    /// On to the next read of an execution that began at `start`, or to its end.
+    fn proceed(&mut self, start: u64, worker: usize, tx: usize, incarnation: usize, place: usize) {
+        let length = self.durations.execution(tx, incarnation);
+        match self.versions.position(tx, place) {
+            Some(position) => {
+                self.push(start + position.of(length), worker, Event::Reads { tx, incarnation, start, place });
+            }
+            None => self.push(start + length, worker, Event::Executed { tx, incarnation }),
+        }
+    }
+
+    fn read(&mut self, time: u64, worker: usize, tx: usize, incarnation: usize, start: u64, place: usize) {
+        match self.versions.read(tx, place) {
+            Seen::Version => self.proceed(start, worker, tx, incarnation, place + 1),
+            Seen::Estimate { by } => {
+                self.blocked += 1;
+                self.scheduler.block(tx, by);
+                self.push(time, worker, Event::Asks);
+            }
+        }
+    }
+
+    fn executed(&mut self, time: u64, worker: usize, tx: usize, incarnation: usize) {
         if self.scheduler.finish(tx) == Finish::Commit {
             return self.commit(time, worker, tx);
         }
-        self.published[tx].push((time, incarnation as u8));
+        self.versions.publish(tx, incarnation);
         if self.scheduler.published(tx) {
             self.owed[worker] = Some(tx);
             self.commit(time, worker, tx);
@@ -199,72 +184,59 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What each read saw, each at its own time.
-    fn observe(&mut self, tx: usize, start: u64, end: u64) {
-        let mut own = std::mem::take(&mut self.dependencies[tx]);
-        for dependency in &mut own {
-            let at = start + (end - start) * u64::from(dependency.position) / u64::from(WHOLE);
-            dependency.seen = self.visible(dependency, at);
-        }
-        self.dependencies[tx] = own;
-    }
-
-    /// The highest version at a location, up to the one that the committed incarnation saw, that is published at `time`.
-    fn visible(&self, dependency: &Dependency, time: u64) -> Version {
-        let writers = &self.writers[dependency.location as usize];
-        let upto = writers.partition_point(|writer| *writer <= dependency.writer);
-        let at_time = |writer: &u32| {
-            let latest = self.published[*writer as usize].iter().rev().find(|(since, _)| *since <= time);
-            latest.map(|(_, incarnation)| (*writer, *incarnation))
-        };
-        writers[..upto].iter().rev().find_map(at_time)
-    }
-
-    fn is_stale(&self, tx: usize) -> bool {
-        self.dependencies[tx].iter().any(|dependency| dependency.seen != self.visible(dependency, u64::MAX))
-    }
-
-    /// Looks whether what higher transactions read still holds, and has the stale ones run again. Balances, nonces and
-    /// existence wait for the commit. Gives how long it takes.
+    /// Looks whether what higher transactions read of a transaction's news still holds. Gives how long it takes.
     fn tell_readers(&mut self, tx: usize) -> u64 {
-        let highest = self.schedule.transactions[tx].writes.iter().filter_map(|location| {
-            let news = matches!(self.schedule.locations[*location as usize], Location::Slot(..) | Location::Code(_));
-            let readers = &self.readers[*location as usize];
-            // They are started in order: who waits has not looked yet.
-            let looked = readers.partition_point(|reader| self.scheduler.phase(*reader as usize) != Phase::Waiting);
-            readers[..looked].last().filter(|_| news).map(|reader| *reader as usize)
-        });
-        let highest = highest.max().unwrap_or(0);
-        let mut taken = 0;
-        for reader in tx + 1..=highest {
+        let highest = self.highest_reader(tx, Versions::is_news);
+        self.validate(tx, highest)
+    }
+
+    /// The highest transaction that may have looked at a location that `tx` writes.
+    fn highest_reader(&self, tx: usize, counts: fn(&Versions, u32) -> bool) -> usize {
+        // They are started in order, but for a few: who waits has not looked yet.
+        let looked = |reader: usize| self.scheduler.phase(reader) != Phase::Waiting;
+        self.versions.highest_reader(tx, counts, looked).unwrap_or(0)
+    }
+
+    /// Has the stale ones among the executed transactions above `tx`, up to `highest`, run again. What they wrote is an
+    /// estimate from then on, and its readers are looked at in turn.
+    fn validate(&mut self, tx: usize, mut highest: usize) -> u64 {
+        let (mut taken, mut reader) = (0, tx + 1);
+        while reader <= highest {
             if self.scheduler.phase(reader) == Phase::Executed {
                 taken += self.durations.validation;
-                if self.is_stale(reader) && self.scheduler.invalidate(reader) {
-                    self.conflicts += 1;
+                if let Some(by) = self.versions.stale(reader, false)
+                    && self.scheduler.invalidate(reader)
+                {
+                    self.abort(reader, by);
+                    highest = highest.max(self.highest_reader(reader, Versions::is_marked));
                 }
             }
+            reader += 1;
         }
         taken
     }
 
+    fn abort(&mut self, tx: usize, by: usize) {
+        self.conflicts += 1;
+        let groups = &self.groups;
+        self.scheduler.conflicted(tx, by, || groups.clone());
+        self.versions.mark_estimate(tx);
+    }
+
     fn commit(&mut self, time: u64, worker: usize, tx: usize) {
-        if self.is_stale(tx) {
-            self.conflicts += 1;
-            let incarnation = self.scheduler.repeat_at_head();
-            let end = time + self.durations.execution(tx, incarnation);
-            self.push(end, worker, Event::Repeated { tx });
-        } else {
+        let Some(by) = self.versions.stale(tx, true) else {
             let end = time + self.durations.before_commit + self.durations.commit(tx);
-            self.push(end, worker, Event::Committed { tx });
-        }
+            return self.push(end, worker, Event::Committed { tx });
+        };
+        self.abort(tx, by);
+        let highest = self.highest_reader(tx, Versions::is_marked);
+        let start = time + self.validate(tx, highest);
+        let incarnation = self.scheduler.repeat_at_head();
+        self.push(start + self.durations.execution(tx, incarnation), worker, Event::Repeated { tx });
     }
 
     fn committed(&mut self, time: u64, worker: usize, tx: usize) {
-        let last = self.scheduler.executions(tx) - 1;
-        let is_news = self.published[tx].last().is_none_or(|(_, incarnation)| usize::from(*incarnation) != last);
-        if is_news {
-            self.published[tx].push((time, last as u8));
-        }
+        let is_news = self.versions.commit(tx, self.scheduler.executions(tx) - 1);
         self.end = time;
         let next = self.scheduler.committed();
         let mut time = time + if is_news { self.tell_readers(tx) } else { 0 };

@@ -38,6 +38,12 @@ fn arguments() -> Result<Arguments, String> {
             "--filter" => arguments.options.filter = Some(value()?),
             "--threads" => arguments.options.threads = value()?.parse().map_err(|_| "--threads: a number")?,
             "--show" => arguments.shown = value()?.parse().map_err(|_| "--show: a number")?,
+            "--workers" => {
+                let workers = value()?.parse().map_err(|_| "--workers: a number")?;
+                let parallel = arguments.options.parallel.get_or_insert_default();
+                (parallel.workers, parallel.forced, parallel.mislead) = (workers, true, true);
+            }
+            "--seed" => arguments.options.seeds.push(value()?.parse().map_err(|_| "--seed: a number")?),
             "--trace" => arguments.options.trace = true,
             path => arguments.paths.push(path.to_owned()),
         }

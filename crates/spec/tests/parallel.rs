@@ -26,7 +26,8 @@ const SAMPLES: [(Format, &str); 2] = [(Format::State, "state.json"), (Format::Bl
 #[test]
 fn samples_pass_in_every_mode_and_each_transaction_runs_twice() {
     for (format, name) in SAMPLES {
-        let serial = run_paths(format, &[&sample(name)], Options { threads: 1, ..Default::default() }).unwrap();
+        let serial =
+            run_paths(format, &[&sample(name)], Options { threads: 1, ..Default::default() }).unwrap();
         for workers in [1, 2, 8] {
             let found = run_paths(format, &[&sample(name)], by(misled(workers))).unwrap();
             assert_eq!(found.errors, []);
@@ -110,6 +111,24 @@ fn sample_blocks_replay_the_same_in_parallel() {
             assert!(parallel.counters.executions >= 2 * count);
             assert!(parallel.seconds > 0.0 && parallel.cpu_seconds > 0.0);
             assert_eq!(parallel.schedule.unwrap().transactions.len(), found.transactions);
+        }
+    }
+}
+
+#[test]
+fn sample_blocks_end_the_same_under_every_seed() {
+    let mut loader = Loader::default();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/blocks");
+    for id in loader.find(folder.to_str().unwrap()).unwrap() {
+        let loaded = loader.load(&id).unwrap();
+        for seed in (0..20).chain([u64::MAX]) {
+            for mislead in [false, true] {
+                let parallel = Parallel { mislead, interleave: Some(seed), ..misled(3) };
+                let options = ReplayOptions { repeat: 2, parallel: Some(parallel), cancel: None };
+                let found =
+                    replay(&loaded.chain, loaded.fork, &loaded.block, &loaded.state, &options).unwrap();
+                assert_eq!(found.parallel.unwrap().difference, None, "{id}: seed {seed}");
+            }
         }
     }
 }

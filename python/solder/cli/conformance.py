@@ -142,7 +142,8 @@ def _run(label: str, start: Callable[..., Suite], paths: tuple[str, ...], option
         cases=None if options["cases"] is None else read_case_list(options["cases"]),
         trace=options["trace"],
         parallel=parallel,
-        config=_config(options["threads"], workers or 1),
+        # Workers that take turns are one at work.
+        config=_config(options["threads"], 1 if options["seeds"] else workers or 1),
     )
     return _report(label, suite, as_json=as_json, counted=parallel is not None)
 

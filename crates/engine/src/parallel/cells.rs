@@ -505,7 +505,10 @@ impl SlotState {
 
     /// The committed value; `None` where no transaction wrote and nobody asked.
     pub fn committed(&self, reset: u32) -> Option<U256> {
-        self.peek(u32::MAX, reset).map(|view| view.value)
+        if position_of(self.version) < reset {
+            return Some(U256::ZERO);
+        }
+        (self.version != 0 || self.loaded).then_some(self.now)
     }
 
     /// The version of the last committed write.

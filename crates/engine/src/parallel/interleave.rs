@@ -46,9 +46,12 @@ impl Turns {
         self.wait(table, worker);
     }
 
-    /// Another worker may go first.
+    /// Another worker may go first. Before all have arrived and after all but one have left there is nobody to wait for.
     pub fn pass(&self, worker: usize) {
         let mut table = self.table();
+        if table.arrived < table.present.len() || !table.present[worker] {
+            return;
+        }
         table.turn = table.draw();
         if table.turn != worker {
             self.changed.notify_all();

@@ -9,7 +9,7 @@ use revm::context::{BlockEnv, CfgEnv, Context, ContextSetters, Evm, JournalTr, L
 use revm::context_interface::journaled_state::account::JournaledAccountTr;
 use revm::handler::{EthPrecompiles, Handler};
 
-use super::journal::{Accesses, Executed, FieldJournal, Mode, SharedView};
+use super::journal::{Accesses, Ended, Executed, FieldJournal, Mode, SharedView};
 use super::speculate::{FieldContext, FieldEvm, Speculating};
 use crate::chain::Transaction;
 use crate::error::Fault;
@@ -35,7 +35,7 @@ pub struct Rules<'a> {
 /// How an attempt ended.
 pub enum Attempt {
     /// It ran to its end.
-    Ended(Executed),
+    Ended(Ended),
     /// It met a read that is not answered yet.
     Waits(Ticket),
     /// It met a write of a lower transaction, by position, that is to run again.
@@ -84,15 +84,18 @@ impl<'a> FieldMachine<'a> {
         if journal.blocked.get() != 0 && mode == Mode::Speculative {
             return Attempt::Blocked(journal.blocked.get());
         }
-        let accesses = journal.take_accesses(result.is_ok(), incarnation);
-        Attempt::Ended(Executed {
-            result,
-            accesses,
-            is_final: mode == Mode::Final,
-            misled: mode == Mode::Misled,
-            nanoseconds: 0,
-            span: (0, 0),
-        })
+        Attempt::Ended(Ended { result, mode, incarnation, nanoseconds: 0, span: (0, 0) })
+    }
+
+    /// What the last run observed and wrote, to be kept until its turn comes.
+    pub fn take(&mut self, ended: Ended) -> Box<Executed> {
+        let accesses = self.evm.ctx.journaled_state.take_accesses(ended.result.is_ok(), ended.incarnation);
+        Box::new(Executed { accesses, ended })
+    }
+
+    /// The journal of the last run.
+    pub fn journal(&mut self) -> &mut FieldJournal<'a> {
+        &mut self.evm.ctx.journaled_state
     }
 
     /// Runs a call of the protocol itself, at a position that is next in order.

@@ -42,7 +42,7 @@ pub trait Sequencer: Send {
 #[derive(Default)]
 pub struct Attempted {
     /// The last incarnation that ended.
-    pub executed: Option<Executed>,
+    pub executed: Option<Box<Executed>>,
     /// Where its writes are published.
     pub published: Published,
 }
@@ -206,6 +206,11 @@ impl<'a> Shared<'a> {
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// Whether commits need what was observed as a record: for the schedule, or for the block access list.
+    pub fn keeps_records(&self) -> bool {
+        self.options.record || self.rules.cfg.spec.is_enabled_in(SpecId::AMSTERDAM)
+    }
+
     /// Makes an incarnation's writes part of the block. Gives the highest position that may have seen something else.
     pub fn commit(
         &self,
@@ -226,7 +231,8 @@ impl<'a> Shared<'a> {
         Ok(news)
     }
 
-    fn credit(&self, address: Address, amount: U256, position: u32) -> Result<Option<u32>, Fault> {
+    /// Credits the block's producer with what a transaction paid.
+    pub fn credit(&self, address: Address, amount: U256, position: u32) -> Result<Option<u32>, Fault> {
         let mut cell = self.cells.account(self.cells.account_number(address));
         read_now(self.reader, |reader| cell.ensure_loaded(reader))?;
         // revm leaves a balance alone that would overflow.

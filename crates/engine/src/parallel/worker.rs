@@ -1,13 +1,15 @@
 //! A worker: asks the scheduler what to do, runs incarnations, and commits while it holds the baton.
 
-use super::journal::{Conflict, Executed, Mode, Published, SharedView};
+use revm::context::result::ExecutionResult;
+
+use super::journal::{Conflict, Ended, Executed, Mode, Published, SharedView};
 use super::machine::{Attempt, FieldMachine};
 use super::record::{Activity, Counters, Ending, Span};
 use super::scheduler::{Finish, Task};
 use super::shared::{Sequencer, Shared, lock};
 use super::timeline::Timeline;
 use crate::error::{EngineError, Fault};
-use crate::evm::rejection;
+use crate::evm::{TransactError, rejection};
 
 /// A worker of one block.
 pub struct Worker<'s> {
@@ -104,11 +106,11 @@ impl<'s> Worker<'s> {
         let span = Span { transaction: Some(tx as u32), incarnation: incarnation as u32, start, ending, ..self.span(Activity::Execute) };
         let (place, nanoseconds) = self.timeline.note(span);
         match attempt {
-            Attempt::Ended(mut executed) => {
+            Attempt::Ended(mut ended) => {
                 self.counters.executions += 1;
-                executed.nanoseconds = nanoseconds;
-                executed.span = (self.number, place);
-                Attempt::Ended(executed)
+                ended.nanoseconds = nanoseconds;
+                ended.span = (self.number, place);
+                Attempt::Ended(ended)
             }
             stopped => {
                 self.counters.parked += 1;
@@ -129,8 +131,8 @@ impl<'s> Worker<'s> {
             (_, true) => Mode::Final,
             _ => Mode::Speculative,
         };
-        let executed = match self.attempt(tx, mode, incarnation) {
-            Attempt::Ended(executed) => executed,
+        let ended = match self.attempt(tx, mode, incarnation) {
+            Attempt::Ended(ended) => ended,
             Attempt::Waits(ticket) => {
                 self.shared.scheduler().park(tx, ticket);
                 self.shared.notify(1);
@@ -145,14 +147,21 @@ impl<'s> Worker<'s> {
         self.machine.yield_turn();
         let finish = self.shared.scheduler().finish(tx);
         match finish {
-            Finish::Commit => self.commit_from(tx, Some(executed), line),
-            Finish::Publish => self.publish(tx, executed, line),
+            Finish::Commit if self.shared.keeps_records() => {
+                let executed = self.machine.take(ended);
+                self.commit_from(tx, Some(Ready::Kept(executed)), line)
+            }
+            Finish::Commit => self.commit_from(tx, Some(Ready::Fresh(ended)), line),
+            Finish::Publish => {
+                let executed = self.machine.take(ended);
+                self.publish(tx, executed, line)
+            }
         }
     }
 
     /// Makes the writes visible, and looks whether a higher transaction has read what they replace.
-    fn publish(&mut self, tx: usize, executed: Executed, line: &Line<'_, '_>) -> Result<(), EngineError> {
-        let misled = executed.misled;
+    fn publish(&mut self, tx: usize, executed: Box<Executed>, line: &Line<'_, '_>) -> Result<(), EngineError> {
+        let misled = executed.ended.mode == Mode::Misled;
         let news = {
             let mut attempted = lock(&self.shared.attempts[tx]);
             let (published, news) =
@@ -170,7 +179,7 @@ impl<'s> Worker<'s> {
             let mut attempted = lock(&self.shared.attempts[tx]);
             if self.shared.scheduler().invalidate(tx) {
                 if let Some(executed) = attempted.executed.take() {
-                    self.abort(tx, &executed, None);
+                    self.abort(tx, &executed.ended, None);
                 }
                 attempted.published.mark_estimates(self.shared.cells, Shared::position(tx));
                 drop(attempted);
@@ -203,7 +212,7 @@ impl<'s> Worker<'s> {
                     && self.shared.scheduler().invalidate(reader)
                 {
                     if let Some(executed) = attempted.executed.take() {
-                        self.abort(reader, &executed, Some(conflict));
+                        self.abort(reader, &executed.ended, Some(conflict));
                     }
                     let estimates = attempted.published.mark_estimates(self.shared.cells, position);
                     end = end.max(estimates.unwrap_or_default() as usize);
@@ -215,22 +224,22 @@ impl<'s> Worker<'s> {
         }
     }
 
-    fn abort(&mut self, tx: usize, executed: &Executed, conflict: Option<Conflict>) {
+    fn abort(&mut self, tx: usize, ended: &Ended, conflict: Option<Conflict>) {
         self.counters.conflicts += 1;
-        if let Some(conflict) = conflict.filter(|conflict| conflict.by > 0 && !executed.misled) {
+        if let Some(conflict) = conflict.filter(|conflict| conflict.by > 0 && ended.mode != Mode::Misled) {
             let by = conflict.by as usize - 1;
             if by < tx {
                 self.shared.scheduler().conflicted(tx, by, || self.shared.groups());
             }
         }
-        self.timeline.abort(executed.span, conflict);
+        self.timeline.abort(ended.span, conflict);
     }
 
     /// Commits from the head on, as far as transactions are ready: this worker holds the baton.
     fn commit_from(
         &mut self,
         mut tx: usize,
-        mut executed: Option<Executed>,
+        mut ready: Option<Ready>,
         line: &Line<'_, '_>,
     ) -> Result<(), EngineError> {
         loop {
@@ -238,7 +247,8 @@ impl<'s> Worker<'s> {
                 let mut attempted = lock(&self.shared.attempts[tx]);
                 (attempted.executed.take(), std::mem::take(&mut attempted.published))
             };
-            let news = self.commit(tx, executed.take().or(stored), published, line)?;
+            let ready = ready.take().or(stored.map(Ready::Kept));
+            let news = self.commit(tx, ready, published, line)?;
             let next = self.shared.scheduler().committed();
             self.shared.notify(usize::from(next.is_none()));
             self.tell_readers(tx, news);
@@ -254,7 +264,7 @@ impl<'s> Worker<'s> {
     fn commit(
         &mut self,
         tx: usize,
-        executed: Option<Executed>,
+        ready: Option<Ready>,
         published: Published,
         line: &Line<'_, '_>,
     ) -> Result<Option<u32>, EngineError> {
@@ -269,8 +279,9 @@ impl<'s> Worker<'s> {
             line.refuse(tx, rejection)?;
             return Ok(news);
         }
-        let (mut executed, start) = self.settle_on(tx, executed, &published)?;
-        let news = match executed.result {
+        let (mut ready, start) = self.settle_on(tx, ready, &published)?;
+        let result = std::mem::replace(&mut ready.ended().result, Err(TransactError::Database(Fault::Cancelled)));
+        let news = match result {
             Err(error) => match rejection::from_revm(error) {
                 EngineError::Rejected(rejection) => {
                     let news = published.withdraw_all(self.shared.cells, position);
@@ -280,8 +291,7 @@ impl<'s> Worker<'s> {
                 fault => return Err(fault),
             },
             Ok(result) => {
-                self.timeline.keep(tx, self.shared, &executed.accesses, executed.nanoseconds, &result);
-                let news = self.shared.commit(&mut executed.accesses, position, &published)?;
+                let news = self.keep(tx, ready, &published, &result)?;
                 line.accept(tx, transaction, result, &|| self.shared.changes())?;
                 self.shared.next_access_index();
                 news
@@ -293,34 +303,80 @@ impl<'s> Worker<'s> {
         Ok(news)
     }
 
+    /// Makes what a transaction wrote part of the block.
+    fn keep(
+        &mut self,
+        tx: usize,
+        ready: Ready,
+        published: &Published,
+        result: &ExecutionResult,
+    ) -> Result<Option<u32>, Fault> {
+        let position = Shared::position(tx);
+        match ready {
+            Ready::Fresh(ended) => {
+                let (news, reward) = self.machine.journal().commit(ended.incarnation, published);
+                let Some((address, amount)) = reward else { return Ok(news) };
+                Ok(news.max(self.shared.credit(address, amount, position)?))
+            }
+            Ready::Kept(mut executed) => {
+                self.timeline.keep(tx, self.shared, &executed.accesses, executed.ended.nanoseconds, result);
+                self.shared.commit(&mut executed.accesses, position, published)
+            }
+        }
+    }
+
     /// The incarnation that counts, and when its commit began.
     fn settle_on(
         &mut self,
         tx: usize,
-        executed: Option<Executed>,
+        ready: Option<Ready>,
         published: &Published,
-    ) -> Result<(Executed, u64), EngineError> {
+    ) -> Result<(Ready, u64), EngineError> {
         let start = self.timeline.now();
         let position = Shared::position(tx);
-        if let Some(executed) = executed {
-            if executed.is_final {
-                return Ok((executed, start));
+        if let Some(mut ready) = ready {
+            if ready.ended().mode == Mode::Final {
+                return Ok((ready, start));
             }
             let state_clear = self.shared.state_clear();
-            let holds = executed.accesses.validate(self.shared.cells, position, state_clear, true);
-            if holds.is_ok() && executed.result.is_ok() && !executed.misled {
-                return Ok((executed, start));
+            let writes = ready.ended().result.is_ok();
+            let holds = match &ready {
+                Ready::Fresh(_) => self.machine.journal().validate(writes),
+                Ready::Kept(executed) => {
+                    executed.accesses.validate(self.shared.cells, position, state_clear, true)
+                }
+            };
+            if holds.is_ok() && writes && ready.ended().mode != Mode::Misled {
+                return Ok((ready, start));
             }
             self.counters.late_conflicts += 1;
-            self.abort(tx, &executed, holds.err());
+            self.abort(tx, ready.ended(), holds.err());
             let estimates = published.mark_estimates(self.shared.cells, position);
             self.tell_readers(tx, estimates);
         }
         let incarnation = self.shared.scheduler().repeat_at_head();
-        match self.attempt(tx, Mode::Final, incarnation) {
-            Attempt::Ended(executed) => Ok((executed, self.timeline.now())),
-            _ => Err(Fault::StateRead("a final run does not park".into()).into()),
-        }
+        let Attempt::Ended(ended) = self.attempt(tx, Mode::Final, incarnation) else {
+            return Err(Fault::StateRead("a final run does not stop for others".into()).into());
+        };
+        let ready =
+            if self.shared.keeps_records() { Ready::Kept(self.machine.take(ended)) } else { Ready::Fresh(ended) };
+        Ok((ready, self.timeline.now()))
     }
 }
 
+/// An incarnation that is next in order.
+enum Ready {
+    /// What it observed and wrote is still in this worker's journal.
+    Fresh(Ended),
+    /// It was taken out and kept.
+    Kept(Box<Executed>),
+}
+
+impl Ready {
+    fn ended(&mut self) -> &mut Ended {
+        match self {
+            Self::Fresh(ended) => ended,
+            Self::Kept(executed) => &mut executed.ended,
+        }
+    }
+}

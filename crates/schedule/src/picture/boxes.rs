@@ -70,7 +70,7 @@ impl Kind {
             Self::Kept => "executed once, kept",
             Self::Repeated => "executed again, kept",
             Self::Aborted => "thrown away",
-            Self::Parked => "waiting for a read",
+            Self::Parked => "stopped to wait",
             Self::Validate => "validation",
             Self::Commit => "commit",
             Self::Phase => "system calls, rewards",

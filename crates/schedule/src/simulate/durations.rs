@@ -32,7 +32,8 @@ impl Durations {
         let tasks = || schedule.spans.iter().filter(|span| is_task(span));
         let first = |worker: u32| tasks().filter(|span| span.worker == worker).map(|span| span.start).min();
         let head = first(0).or_else(|| tasks().map(|span| span.start).min()).unwrap_or(0);
-        let woken = (1..schedule.workers).filter_map(first).map(|start| start.saturating_sub(head));
+        // One that never did would have come too late.
+        let woken = (1..schedule.workers).map(|worker| first(worker).unwrap_or(schedule.wall).saturating_sub(head));
         let last = tasks().map(|span| span.end).max();
         Self {
             head,

@@ -137,7 +137,9 @@ pub fn replay(
     match first.unwrap_or_else(|| Ok(BlockOutcome::default())) {
         Ok(outcome) => Ok(report(&subject, &outcome, &serial_times, parallel)),
         Err(rejection) => match parallel.and_then(|parallel| parallel.difference) {
-            Some(difference) => Err(Fault::Interpreter(format!("parallel and serial differ: {difference}")).into()),
+            Some(difference) => {
+                Err(Fault::Interpreter(format!("parallel and serial differ: {difference}")).into())
+            }
             None => Err(rejection),
         },
     }
@@ -250,9 +252,11 @@ impl ParallelRuns {
         }
         drop(outcome);
         if self.options.record {
-            let recorded = subject.run(Some(self.options), ClockId::ProcessCPUTime, &mut Times { ..Times::NONE });
+            let recorded =
+                subject.run(Some(self.options), ClockId::ProcessCPUTime, &mut Times { ..Times::NONE });
             self.compare(serial, &recorded)?;
-            let schedule = recorded.ok().and_then(|outcome| outcome.parallel).and_then(|report| report.schedule);
+            let schedule =
+                recorded.ok().and_then(|outcome| outcome.parallel).and_then(|report| report.schedule);
             let wall = |kept: &Schedule| kept.wall;
             if let Some(schedule) = schedule
                 && self.found.schedule.as_ref().map(wall).is_none_or(|kept| schedule.wall < kept)

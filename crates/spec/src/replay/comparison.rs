@@ -6,9 +6,8 @@ use solder_engine::{BlockOutcome, ChangeSet, EngineError, Receipt};
 /// The first field that differs between two executions of one block; `None` where they are equal. Both lists of
 /// changes must be in canonical order ([`ChangeSet::sort`]). What a run tells of itself is no part of the outcome.
 pub fn difference(left: &BlockOutcome, right: &BlockOutcome) -> Option<String> {
-    receipts(&left.receipts, &right.receipts)
-        .or_else(|| changes(&left.changes, &right.changes))
-        .or_else(|| {
+    receipts(&left.receipts, &right.receipts).or_else(|| changes(&left.changes, &right.changes)).or_else(
+        || {
             let fields = [
                 ("gas used", left.gas_used == right.gas_used),
                 ("blob gas used", left.blob_gas_used == right.blob_gas_used),
@@ -18,7 +17,8 @@ pub fn difference(left: &BlockOutcome, right: &BlockOutcome) -> Option<String> {
                 ("block access list", left.block_access_list == right.block_access_list),
             ];
             fields.into_iter().find(|(_, equal)| !equal).map(|(field, _)| field.to_owned())
-        })
+        },
+    )
 }
 
 /// Where the ways in which two executions ended differ: an outcome, or a rejection with its code and index.
@@ -91,6 +91,9 @@ mod tests {
             assert_eq!(difference(one, other).unwrap(), format!("change of {}", Address::repeat_byte(3)));
         }
         right.changes.accounts[1].reset = true;
-        assert_eq!(difference(&left, &right).unwrap(), format!("change of {}: reset", Address::repeat_byte(2)));
+        assert_eq!(
+            difference(&left, &right).unwrap(),
+            format!("change of {}: reset", Address::repeat_byte(2))
+        );
     }
 }

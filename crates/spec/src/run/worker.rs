@@ -169,7 +169,9 @@ impl Cases<'_> {
                 let outcome = body(mode)?;
                 if let (Verdict::Failed(mut wrong), trace) = outcome {
                     if let Some(seed) = mode.seed().filter(|_| several) {
-                        wrong.iter_mut().for_each(|mismatch| mismatch.field.insert_str(0, &format!("seed {seed}: ")));
+                        wrong
+                            .iter_mut()
+                            .for_each(|mismatch| mismatch.field.insert_str(0, &format!("seed {seed}: ")));
                     }
                     return Ok((Verdict::Failed(wrong), trace));
                 }

@@ -42,9 +42,8 @@ pub(crate) fn run_file(cases: &mut Cases<'_>) -> Result<ControlFlow<()>, InputEr
                 post.indexes.check(&test.transaction).map_err(at)?;
                 let case = case_name(name, fork, posts.len(), post);
                 let full = cases.full_name(&case);
-                let flow = cases.run_in_modes(&case, full, fork, |mode| {
-                    prepared.run(&chain, post, mode, cases.trace())
-                });
+                let flow = cases
+                    .run_in_modes(&case, full, fork, |mode| prepared.run(&chain, post, mode, cases.trace()));
                 if flow.is_break() {
                     return Ok(flow);
                 }

@@ -1,11 +1,12 @@
 //! What an incarnation observed and wrote, and how it meets the state at its position: it is checked, published and
 //! committed here, field by field.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, U256};
 use revm::context::result::ExecutionResult;
 use revm::state::Account;
 
 use crate::parallel::observed::{ALIVE, ASSUMED, BALANCE_BOUND, CODE, EXACT_BALANCE, EXISTENCE, NONCE, RESET};
+use super::Mode;
 use crate::evm::TransactError;
 use crate::parallel::cells::{AccountState, AccountWrite, Cells, Fields, Life, position_of};
 use crate::parallel::record::Location;
@@ -55,19 +56,26 @@ pub struct Accesses {
 
 /// An incarnation that ended.
 #[derive(Debug)]
-pub struct Executed {
+pub struct Ended {
     /// What it gave.
     pub result: Result<ExecutionResult, TransactError>,
-    /// What it observed and wrote.
-    pub accesses: Accesses,
-    /// It ran at its commit position: nothing that it saw can change.
-    pub is_final: bool,
-    /// Given wrong values on purpose: not to be kept.
-    pub misled: bool,
+    /// How it ran.
+    pub mode: Mode,
+    /// Which attempt.
+    pub incarnation: usize,
     /// Nanoseconds that it took, where the schedule is recorded.
     pub nanoseconds: u64,
-    /// The span of the schedule that tells of it, and the worker that holds the span.
+    /// The span of the schedule that tells of it: the worker that holds it, and its place there.
     pub span: (usize, usize),
+}
+
+/// An incarnation that ended, with what it observed and wrote.
+#[derive(Debug)]
+pub struct Executed {
+    /// What it observed and wrote.
+    pub accesses: Accesses,
+    /// How it ended.
+    pub ended: Ended,
 }
 
 /// An observation that does not hold at the position of the transaction.
@@ -79,17 +87,33 @@ pub struct Conflict {
     pub by: u32,
 }
 
-impl AccountAccess {
+/// What was observed of an account, borrowed from wherever it is kept.
+#[derive(Clone, Copy)]
+pub(super) struct Observation<'e> {
+    pub observed: u8,
+    pub seen: &'e Fields,
+    pub lowest: U256,
+    pub highest: U256,
+    /// The transaction adds to the balance or takes from it: the sum must stay a balance.
+    pub moves_balance: bool,
+}
+
+impl Observation<'_> {
+    /// Whether there is anything that could prove stale.
+    pub fn is_empty(&self) -> bool {
+        self.observed == 0 && !self.moves_balance
+    }
+
     /// Which field is not as it was seen: balance, nonce, code or existence. Before the commit position, what was taken
     /// for granted of a sender may still come true.
-    fn stale_field(&self, now: &Fields, at_commit: bool) -> Option<usize> {
+    pub fn stale_field(&self, now: &Fields, at_commit: bool) -> Option<usize> {
         let saw = |what: u8| self.observed & what != 0;
         let exact = saw(EXACT_BALANCE);
         if exact && now.balance != self.seen.balance {
             return Some(0);
         }
         let taken_for_granted = !at_commit && saw(ASSUMED);
-        let bounded = !taken_for_granted && (saw(BALANCE_BOUND) || self.moves_balance());
+        let bounded = !taken_for_granted && (saw(BALANCE_BOUND) || self.moves_balance);
         if bounded && !exact && !(self.lowest..=self.highest).contains(&now.balance) {
             return Some(0);
         }
@@ -103,6 +127,48 @@ impl AccountAccess {
         let alive = saw(ALIVE) && now.is_alive() != self.seen.is_alive();
         let reset = saw(RESET) && now.reset != self.seen.reset;
         (existence || alive || reset).then_some(3)
+    }
+
+    /// The first observation that does not hold for a transaction at `position`.
+    pub fn check(
+        &self,
+        cell: &AccountState,
+        position: u32,
+        state_clear: bool,
+        at_commit: bool,
+    ) -> Result<(), Conflict> {
+        let stale = match cell.fields_at(position, state_clear) {
+            Some(fields) => self.stale_field(&fields, at_commit),
+            None => self.stale_field(&cell.now, at_commit),
+        };
+        let Some(field) = stale else { return Ok(()) };
+        let by = cell.last_writer(position, field);
+        Err(Conflict { location: field_location(cell.address, field), by })
+    }
+}
+
+/// Whether a slot is still what was seen of it.
+pub(super) fn check_slot(cells: &Cells, slot: u32, seen: u32, reset: u32, position: u32) -> Result<(), Conflict> {
+    let cell = cells.slot(slot);
+    let (version, estimate) = cell.version_at(position, reset);
+    if version == seen && !estimate {
+        return Ok(());
+    }
+    let (account, key) = (cell.account, cell.key);
+    drop(cell);
+    let address = cells.account(account).address;
+    Err(Conflict { location: Location::Slot(address, key), by: position_of(version) })
+}
+
+impl AccountAccess {
+    fn observation(&self) -> Observation<'_> {
+        Observation {
+            observed: self.observed,
+            seen: &self.seen,
+            lowest: self.lowest,
+            highest: self.highest,
+            moves_balance: self.moves_balance(),
+        }
     }
 
     /// Whether something observed was written by a transaction that is to run again.
@@ -169,26 +235,21 @@ impl Accesses {
         state_clear: bool,
         at_commit: bool,
     ) -> Result<(), Conflict> {
-        for access in self.accounts.iter().filter(|access| access.observed != 0 || access.moves_balance()) {
+        for access in &self.accounts {
+            let observation = access.observation();
+            if observation.is_empty() {
+                continue;
+            }
             let cell = cells.account(access.cell);
             if !at_commit && access.saw_estimate(&cell, position) {
                 let by = cell.last_writer(position, 1);
                 return Err(Conflict { location: Location::Nonce(cell.address), by });
             }
-            if let Some(field) = cell.stale(position, state_clear, |now| access.stale_field(now, at_commit)) {
-                let by = cell.last_writer(position, field);
-                return Err(Conflict { location: field_location(cell.address, field), by });
-            }
+            observation.check(&cell, position, state_clear, at_commit)?;
         }
         for access in &self.slots {
-            let Some(seen) = access.seen else { continue };
-            let cell = cells.slot(access.cell);
-            let (version, estimate) = cell.version_at(position, access.reset);
-            if version != seen || estimate {
-                let (account, key) = (cell.account, cell.key);
-                drop(cell);
-                let address = cells.account(account).address;
-                return Err(Conflict { location: Location::Slot(address, key), by: position_of(version) });
+            if let Some(seen) = access.seen {
+                check_slot(cells, access.cell, seen, access.reset, position)?;
             }
         }
         Ok(())
@@ -269,21 +330,3 @@ impl Published {
         news
     }
 }
-
-impl AccountState {
-    /// Asks a question of the fields as a transaction at `position` sees them.
-    fn stale(
-        &self,
-        position: u32,
-        state_clear: bool,
-        question: impl FnOnce(&Fields) -> Option<usize>,
-    ) -> Option<usize> {
-        match self.fields_at(position, state_clear) {
-            Some(fields) => question(&fields),
-            None => question(&self.now),
-        }
-    }
-}
-
-/// Addresses and code hashes are compared whole; nothing here is keyed by a part of a hash.
-const _: () = assert!(size_of::<B256>() == 32 && size_of::<Address>() == 20);

@@ -29,7 +29,7 @@ use crate::error::Fault;
 use crate::state::{Read, StateReader, Ticket, reader::{MAX_WAITS_PER_READ, read_now}};
 
 pub use account::FieldAccount;
-pub use access::{AccountAccess, Accesses, Conflict, Executed, Published, SlotAccess, field_location};
+pub use access::{AccountAccess, Accesses, Conflict, Ended, Executed, Published, SlotAccess, field_location};
 use undo::Undo;
 
 /// Balances at or above this are observed exactly where something is added, so that no sum can overflow unseen.
@@ -38,7 +38,7 @@ pub(super) const HALF: U256 = U256::from_limbs([0, 0, 0, 1 << 63]);
 pub(super) const NO_CELL: u32 = u32::MAX;
 
 /// An account that the worker knows. It stays from transaction to transaction; `run` says for which one it holds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Entry {
     pub address: Address,
     pub cell: u32,
@@ -141,7 +141,9 @@ pub struct FieldJournal<'a> {
     delayed_clear: bool,
     run: u32,
     index: AddressMap<u32>,
+    /// The first `used` are in use; the rest is room from an earlier block.
     pub(super) entries: Vec<Entry>,
+    used: u32,
     slot_index: HashMap<(u32, U256), u32>,
     pub(super) slots: Vec<Slot>,
     loaded: Vec<u32>,
@@ -174,6 +176,8 @@ struct Room {
 
 /// The most accounts or slots for which room is kept.
 const MAX_KEPT: usize = 65_536;
+/// The most entries that are kept as they are, to be used again without being built anew.
+const MAX_KEPT_ENTRIES: usize = 8192;
 /// Room is kept only where the block used at least this part of it: a small block is slow in a large table.
 const MIN_KEPT_USE: usize = 16;
 
@@ -184,7 +188,7 @@ thread_local! {
 impl Drop for FieldJournal<'_> {
     fn drop(&mut self) {
         let fits = |used: usize, room: usize| room <= MAX_KEPT && used.max(MIN_KEPT_USE) * MIN_KEPT_USE >= room;
-        let (accounts, slots) = (self.entries.len(), self.slots.len());
+        let (accounts, slots) = (self.used as usize, self.slots.len());
         if fits(accounts, self.index.capacity()) && fits(slots, self.slot_index.capacity()) {
             let mut room = Room {
                 index: std::mem::take(&mut self.index),
@@ -193,7 +197,10 @@ impl Drop for FieldJournal<'_> {
                 slots: std::mem::take(&mut self.slots),
             };
             room.index.clear();
-            room.entries.clear();
+            room.entries.truncate(MAX_KEPT_ENTRIES);
+            for entry in room.entries.iter_mut().take(accounts) {
+                (entry.account.info.code, entry.run) = (None, 0);
+            }
             room.slot_index.clear();
             room.slots.clear();
             ROOM.set(room);
@@ -218,6 +225,7 @@ impl<'a> FieldJournal<'a> {
             run: 0,
             index,
             entries,
+            used: 0,
             slot_index,
             slots,
             loaded: Vec::new(),
@@ -293,20 +301,14 @@ impl<'a> FieldJournal<'a> {
         }
         let cold = self.warm.check_is_cold(&address, skip_cold_load)?;
         let cell = self.database.cells.account_number(address);
-        let entry = self.entries.len() as u32;
-        self.entries.push(Entry {
-            address,
-            cell,
-            run: 0,
-            cold: false,
-            account: Account::default(),
-            hint: None,
-            seen: Fields::default(),
-            estimate: None,
-            lowest: U256::ZERO,
-            highest: U256::MAX,
-            observed: std::cell::Cell::new(0),
-        });
+        let entry = self.used;
+        if entry as usize == self.entries.len() {
+            self.entries.push(Entry::default());
+        }
+        self.used += 1;
+        let new = &mut self.entries[entry as usize];
+        (new.address, new.cell) = (address, cell);
+        (new.account.info.code_hash, new.account.info.code) = (KECCAK_EMPTY, None);
         self.index.insert(address, entry);
         self.refresh(entry)?;
         Ok((entry, cold))
@@ -442,6 +444,10 @@ impl<'a> FieldJournal<'a> {
             if view.estimate && self.mode == Mode::Speculative {
                 self.blocked.set(position_of(view.version));
                 self.stop_if_blocked()?;
+            }
+            if recorder::is_on(Recorder::Reset) {
+                let owner = &self.entries[self.slots[slot as usize].entry as usize];
+                owner.observed.set(owner.observed.get() | observed::RESET);
             }
             (view.value, Some(view.version))
         };

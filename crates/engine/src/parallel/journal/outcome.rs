@@ -4,9 +4,8 @@ use alloy_primitives::{Address, U256};
 use revm::primitives::hardfork::SpecId;
 use revm::state::Account;
 
-use super::access::{AccountAccess, Accesses, SlotAccess};
+use super::access::{AccountAccess, Accesses, Conflict, Observation, Published, SlotAccess, check_slot};
 use super::{Entry, FieldJournal, HALF, NO_CELL};
-use crate::parallel::observed;
 use crate::error::Fault;
 use crate::parallel::cells::{AccountWrite, Delta, Life};
 use crate::parallel::recorder::{self, Recorder};
@@ -37,10 +36,7 @@ impl FieldJournal<'_> {
             if observed == 0 && write.is_none() && !listed {
                 continue;
             }
-            let highest = match &write {
-                Some(write) if !write.delta.amount.is_zero() => known.highest.min(HALF - U256::ONE),
-                _ => known.highest,
-            };
+            let highest = highest(known, write.as_ref().is_some_and(|write| !write.delta.amount.is_zero()));
             let journaled = listed.then(|| Box::new(self.journaled(*entry)));
             let (seen, lowest) = (known.seen.clone(), known.lowest);
             accounts.push(AccountAccess { cell: known.cell, observed, seen, lowest, highest, write, journaled });
@@ -60,6 +56,58 @@ impl FieldJournal<'_> {
         account
     }
 
+    /// Whether all that was observed holds at the commit position, asked of the journal itself.
+    pub fn validate(&self, writes: bool) -> Result<(), Conflict> {
+        let (cells, position, clear) = (self.database.cells, self.position, self.state_clear());
+        for entry in &self.loaded {
+            let known = &self.entries[*entry as usize];
+            let moves_balance = writes
+                && known.account.info.balance != known.seen.balance
+                && !known.account.is_selfdestructed_locally();
+            let (observed, seen, lowest) = (known.observed.get(), &known.seen, known.lowest);
+            let highest = highest(known, moves_balance);
+            let observation = Observation { observed, seen, lowest, highest, moves_balance };
+            if !observation.is_empty() {
+                observation.check(&cells.account(known.cell), position, clear, true)?;
+            }
+        }
+        if recorder::is_on(Recorder::Slot) {
+            for slot in self.loaded_slots.iter().map(|slot| &self.slots[*slot as usize]) {
+                if let Some(seen) = slot.version {
+                    let reset = self.entries[slot.entry as usize].seen.reset;
+                    check_slot(cells, slot.cell, seen, reset, position)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the writes part of the block, straight from the journal. Gives the highest position that may have seen
+    /// something else, and what the producer earns.
+    pub fn commit(&mut self, incarnation: usize, before: &Published) -> (Option<u32>, Option<(Address, U256)>) {
+        let (cells, position, clear) = (self.database.cells, self.position, self.state_clear());
+        let mut news = None;
+        for entry in &self.loaded {
+            let known = &self.entries[*entry as usize];
+            if let Some(write) = written(known) {
+                news = news.max(cells.account(known.cell).commit(position, write, clear));
+            }
+        }
+        for slot in &self.loaded_slots {
+            let slot = &mut self.slots[*slot as usize];
+            let owner = &self.entries[slot.entry as usize];
+            let value = slot.value.present_value;
+            if value == slot.value.original_value || owner.account.is_selfdestructed_locally() {
+                continue;
+            }
+            if slot.cell == NO_CELL {
+                slot.cell = cells.slot_number(owner.cell, slot.key);
+            }
+            news = news.max(cells.slot(slot.cell).commit(position, incarnation, value));
+        }
+        (news.max(before.withdraw_all(cells, position)), self.reward.take())
+    }
+
     fn take_slots(&mut self, writes: bool) -> Vec<SlotAccess> {
         let mut taken = Vec::with_capacity(self.loaded_slots.len());
         for slot in &self.loaded_slots {
@@ -76,15 +124,17 @@ impl FieldJournal<'_> {
             if slot.cell == NO_CELL {
                 slot.cell = self.database.cells.slot_number(owner.cell, slot.key);
             }
-            if slot.version.is_some() && recorder::is_on(Recorder::Reset) {
-                owner.observed.set(owner.observed.get() | observed::RESET);
-            }
             let seen = slot.version.filter(|_| recorder::is_on(Recorder::Slot));
             let (reset, before) = (owner.seen.reset, value.original_value);
             taken.push(SlotAccess { cell: slot.cell, seen, reset, before, write });
         }
         taken
     }
+}
+
+/// The most that the balance may have been: what is added must not overflow.
+fn highest(known: &Entry, moves_balance: bool) -> U256 {
+    if moves_balance { known.highest.min(HALF - U256::ONE) } else { known.highest }
 }
 
 /// What became of an account, where it was touched.
