@@ -23,7 +23,7 @@ LAYER = {
     "__main__": 6,
 }
 # The engine's folders, in the order in which they may be used.
-ENGINE_LAYER = {"error": 0, "chain": 1, "state": 2, "trie": 3, "trace": 3, "evm": 4, "block": 5}
+ENGINE_LAYER = {"error": 0, "chain": 1, "state": 2, "trie": 3, "trace": 3, "evm": 4, "parallel": 5, "block": 6}
 
 
 def _modules() -> Iterator[tuple[str, Path]]:

@@ -24,6 +24,18 @@ def test_suites_absent_data_fails_under_ci_only(settings: dict[str, str], status
     assert all(line.split()[-5:-1] == ["0", "0", "0", "1"] for line in table)
 
 
+def test_suites_forced_runs_every_executing_suite_with_each_number_of_workers(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "tools" / "suites.py"), "forced"]
+    environment = os.environ | {"SOLDER_DATA": str(tmp_path / "absent"), "SOLDER_NO_DATA": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    names = [suite["name"] for suite in _suites() if suite["command"] in (["statetest"], ["blocktest"])]
+    assert len(names) >= 9
+    for name in names:
+        assert [done.stdout.count(f"{name}, {workers} workers") for workers in (1, 2, 8)] == [1, 1, 1]
+    assert "20 seeds" in done.stdout
+
+
 _KEYS = ("name", "command", "path", "cases", "skipped", "failed", "why")
 
 

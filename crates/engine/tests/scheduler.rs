@@ -540,7 +540,8 @@ fn walk(seed: u64, transactions: usize, workers: usize, parks: u8) -> usize {
         }
         // Progress most of the time; staleness is a tenth of the rest.
         let event = events[choice.below(events.len())];
-        let adverse = matches!(event, Event::Invalidate(..) | Event::Stale(_) | Event::Park(_) | Event::Block(..));
+        let adverse =
+            matches!(event, Event::Invalidate(..) | Event::Stale(_) | Event::Park(_) | Event::Block(..));
         if adverse && choice.below(3) > 0 {
             continue;
         }

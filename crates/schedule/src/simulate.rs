@@ -11,9 +11,11 @@ mod durations;
 mod versions;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
+use alloy_primitives::Address;
 use solder_engine::parallel::Schedule;
+use solder_engine::parallel::record::{Location, TransactionRecord};
 use solder_engine::parallel::scheduler::{Finish, Phase, Scheduler, Task};
 
 use durations::Durations;
@@ -56,7 +58,6 @@ struct Run {
     durations: Durations,
     scheduler: Scheduler,
     versions: Versions,
-    groups: Vec<[u32; 2]>,
     /// By time, then in the order in which they arose.
     events: BinaryHeap<Reverse<(u64, u64, usize, Event)>>,
     arisen: u64,
@@ -91,14 +92,40 @@ pub fn simulate(schedule: &Schedule, workers: usize) -> Simulation {
     }
 }
 
+/// The groups that a transaction may form a chain in: its sender's, and that of whom it calls. A record names both: the
+/// first nonce that is read is the sender's, and the first code that is not the sender's is the recipient's.
+fn groups(schedule: &Schedule) -> Vec<[u32; 2]> {
+    let mut numbers: HashMap<Address, u32> = HashMap::new();
+    let mut number = |address: Address| {
+        let next = 2 * numbers.len() as u32;
+        *numbers.entry(address).or_insert(next)
+    };
+    let of_record = |record: &TransactionRecord| {
+        let mut read = record.reads.iter().map(|read| &schedule.locations[read.location as usize]);
+        let sender = read.clone().find_map(|location| match location {
+            Location::Nonce(address) => Some(*address),
+            _ => None,
+        });
+        let recipient = read.find_map(|location| match location {
+            Location::Code(address) if Some(*address) != sender => Some(*address),
+            _ => None,
+        });
+        // A sender and a recipient are never the same group.
+        [number(sender.unwrap_or_default()), number(recipient.unwrap_or_default()) + 1]
+    };
+    schedule.transactions.iter().map(of_record).collect()
+}
+
 impl Run {
     fn new(schedule: &Schedule, workers: usize) -> Self {
         let records = &schedule.transactions;
+        // The engine goes by gas limits, which are not recorded.
+        let mut scheduler = Scheduler::new(records.len(), workers, &|tx| records[tx].gas_used);
+        scheduler.set_groups(groups(schedule));
         Self {
             durations: Durations::of(schedule),
-            scheduler: Scheduler::new(records.len(), workers, &|tx| records[tx].gas_used),
+            scheduler,
             versions: Versions::new(schedule),
-            groups: (0..records.len() as u32).map(|tx| [2 * tx, 2 * tx + 1]).collect(),
             events: BinaryHeap::new(),
             arisen: 0,
             idle: BTreeSet::new(),
@@ -117,9 +144,13 @@ impl Run {
     fn step(&mut self, time: u64, worker: usize, event: Event) {
         match event {
             Event::Asks => self.ask(time, worker),
-            Event::Reads { tx, incarnation, start, place } => self.read(time, worker, tx, incarnation, start, place),
+            Event::Reads { tx, incarnation, start, place } => {
+                self.read(time, worker, tx, incarnation, start, place)
+            }
             Event::Executed { tx, incarnation } => self.executed(time, worker, tx, incarnation),
-            Event::Repeated { tx } => self.push(time + self.durations.commit(tx), worker, Event::Committed { tx }),
+            Event::Repeated { tx } => {
+                self.push(time + self.durations.commit(tx), worker, Event::Committed { tx })
+            }
             Event::Commits { tx } => self.commit(time, worker, tx),
             Event::Committed { tx } => self.committed(time, worker, tx),
         }
@@ -153,7 +184,11 @@ impl Run {
         let length = self.durations.execution(tx, incarnation);
         match self.versions.position(tx, place) {
             Some(position) => {
-                self.push(start + position.of(length), worker, Event::Reads { tx, incarnation, start, place });
+                self.push(
+                    start + position.of(length),
+                    worker,
+                    Event::Reads { tx, incarnation, start, place },
+                );
             }
             None => self.push(start + length, worker, Event::Executed { tx, incarnation }),
         }
@@ -218,8 +253,7 @@ impl Run {
 
     fn abort(&mut self, tx: usize, by: usize) {
         self.conflicts += 1;
-        let groups = &self.groups;
-        self.scheduler.conflicted(tx, by, || groups.clone());
+        self.scheduler.conflicted(tx, by);
         self.versions.mark_estimate(tx);
     }
 

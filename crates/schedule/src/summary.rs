@@ -3,11 +3,11 @@
 use serde::{Serialize, Serializer};
 use solder_engine::parallel::record::Location;
 
+use crate::BlockSchedule;
 use crate::analysis::{Hot, busy, critical_path, hottest, work};
 use crate::contracts::{contract_name, owner, slot_name};
 use crate::simulate::simulate;
 use crate::trace::field_name;
-use crate::BlockSchedule;
 
 /// For how many workers limits and predictions are given.
 pub const PREDICTED_WORKERS: [usize; 5] = [2, 4, 8, 16, 32];
@@ -71,8 +71,7 @@ pub fn serial_seconds(block: &BlockSchedule) -> f64 {
 impl Summary {
     /// Of the blocks that pass the filter.
     pub fn new<'a>(blocks: impl IntoIterator<Item = &'a BlockSchedule>, filter: Filter) -> Self {
-        let counted: Vec<&BlockSchedule> =
-            blocks.into_iter().filter(|block| filter.passes(block)).collect();
+        let counted: Vec<&BlockSchedule> = blocks.into_iter().filter(|block| filter.passes(block)).collect();
         let (mut busy_sum, mut offered) = (0.0, 0.0);
         let (mut shortest, mut simulated) = ([0.0; PREDICTED_WORKERS.len()], [0.0; PREDICTED_WORKERS.len()]);
         let mut critical = 0.0;

@@ -100,12 +100,18 @@ fn summary_without_serial_times_measures_nothing_but_predicts() {
 #[test]
 fn summary_json_has_exactly_its_keys() {
     let text = Summary::new(&[conflicting()], Filter::default()).to_json();
-    let places: Vec<_> = ["\"workers\"", "\"limit\":{\"2\":", ",\"32\":", "\"hottest\""].map(|key| text.find(key)).into();
+    let places: Vec<_> =
+        ["\"workers\"", "\"limit\":{\"2\":", ",\"32\":", "\"hottest\""].map(|key| text.find(key)).into();
     assert!(places.is_sorted() && places[0].is_some(), "{text}");
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
     let mut expected = [
-        "workers", "utilisation", "critical_path_seconds", "limit", "predicted_speedup", "measured_speedup",
+        "workers",
+        "utilisation",
+        "critical_path_seconds",
+        "limit",
+        "predicted_speedup",
+        "measured_speedup",
         "hottest",
     ];
     expected.sort_unstable();

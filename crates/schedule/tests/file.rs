@@ -85,8 +85,12 @@ fn events_are_what_a_viewer_reads() {
     assert_eq!(again["args"]["waits_for"], "tx 0");
     let process = events.iter().find(|event| event["name"] == "process_name").unwrap();
     assert_eq!(process["args"]["name"], "block 17034870, 3 transactions");
-    let committed = events.iter().filter(|event| event["name"] == "committed transactions" && event["pid"] == 1);
-    assert_eq!(committed.map(|event| event["args"]["count"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3]);
+    let committed =
+        events.iter().filter(|event| event["name"] == "committed transactions" && event["pid"] == 1);
+    assert_eq!(
+        committed.map(|event| event["args"]["count"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
 }
 
 #[test]
@@ -156,7 +160,9 @@ fn leaves(value: &Value, at: String, found: &mut Vec<String>) {
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(index, item)| leaves(item, format!("{at}/{index}"), found));
         }
-        Value::Object(items) => items.iter().for_each(|(key, item)| leaves(item, format!("{at}/{key}"), found)),
+        Value::Object(items) => {
+            items.iter().for_each(|(key, item)| leaves(item, format!("{at}/{key}"), found))
+        }
         _ => {}
     }
     found.push(at);
@@ -171,8 +177,17 @@ fn damage_is_an_error_or_a_schedule() {
     let mut pointers = Vec::new();
     leaves(&whole["solder"], "/solder".into(), &mut pointers);
     let odd = [
-        json!(null), json!(-1), json!(0), json!(1e300), json!(u64::MAX), json!("0x"), json!([]), json!({}), json!(true),
-        json!("kept"), json!(3),
+        json!(null),
+        json!(-1),
+        json!(0),
+        json!(1e300),
+        json!(u64::MAX),
+        json!("0x"),
+        json!([]),
+        json!({}),
+        json!(true),
+        json!("kept"),
+        json!(3),
     ];
     let mut refused = 0;
     for seed in 1..=400u64 {
@@ -199,7 +214,10 @@ fn damage_is_an_error_or_a_schedule() {
             }
             Ok(blocks) => {
                 let summary = solder_schedule::Summary::new(&blocks, Default::default());
-                assert!(serde_json::from_str::<Value>(&summary.to_json()).unwrap().is_object(), "seed {seed}");
+                assert!(
+                    serde_json::from_str::<Value>(&summary.to_json()).unwrap().is_object(),
+                    "seed {seed}"
+                );
                 for block in &blocks {
                     assert!(solder_schedule::picture::svg(block).ends_with("</svg>\n"), "seed {seed}");
                 }

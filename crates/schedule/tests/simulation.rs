@@ -54,9 +54,8 @@ fn a_late_read_sees_what_was_published_meanwhile() {
     let reads = |position: usize| -> Vec<(u32, Option<u32>)> {
         (0..8).map(|place| if place == position { (0, Some(0)) } else { (1, None) }).collect()
     };
-    let made = |position| {
-        schedule(vec![transaction(1000, &[], &[0]), transaction(8000, &reads(position), &[])], 2)
-    };
+    let made =
+        |position| schedule(vec![transaction(1000, &[], &[0]), transaction(8000, &reads(position), &[])], 2);
     let late = simulate(&made(7), 2);
     assert_eq!((late.makespan, late.conflicts), (8000, 0));
     let early = simulate(&made(0), 2);

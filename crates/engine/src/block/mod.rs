@@ -24,14 +24,14 @@ use revm::primitives::hardfork::SpecId;
 
 use crate::chain::{Block, Chain, Fork, Receipt, Transaction};
 use crate::error::{EngineError, Rejection};
-use crate::evm::{Machine, Setup, Transact, environment};
 use crate::evm::interrupt::NEVER;
+use crate::evm::{Machine, Setup, Transact, environment};
 use crate::parallel::machine::Rules;
 use crate::parallel::pool::KeptCells;
 use crate::parallel::{Clamp, Counters, Parallel, ParallelBlock, Report, Shared};
-use parallel_execution::{InOrder, workers_for};
 use crate::state::{ChangeSet, StateReader};
 use crate::trace::{StepTracer, TraceSink};
+use parallel_execution::{InOrder, workers_for};
 
 /// What to do with an invalid transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use revm::context_interface::context::take_error;
 use revm::context_interface::transaction::Transaction as _;
 use revm::handler::{EvmTr, FrameResult, Handler, post_execution, pre_execution};
 use revm::inspector::{Inspector, InspectorHandler};
-use revm::interpreter::{GasTracker, InitialAndFloorGas};
 use revm::interpreter::interpreter::EthInterpreter;
+use revm::interpreter::{GasTracker, InitialAndFloorGas};
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, AccountStatus};
 

@@ -217,14 +217,24 @@ impl Scheduler {
         false
     }
 
+    /// Whether [`Self::set_groups`] was called.
+    pub fn knows_groups(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
+    /// The groups of each transaction: transactions of a group may turn out to be a chain.
+    pub fn set_groups(&mut self, groups: Vec<[u32; 2]>) {
+        let mut last: HashMap<u32, u32> = HashMap::new();
+        let link = |(tx, groups): (usize, &[u32; 2])| groups.map(|group| last.insert(group, tx as u32));
+        self.before = groups.iter().enumerate().map(link).collect();
+        self.groups = groups;
+    }
+
     /// A transaction read what a lower one wrote, too early. If both belong to a group, the group is taken for a chain
-    /// from now on. `groups` gives the groups of all transactions and is asked once.
-    pub fn conflicted(&mut self, tx: usize, by: usize, groups: impl FnOnce() -> Vec<[u32; 2]>) {
+    /// from now on.
+    pub fn conflicted(&mut self, tx: usize, by: usize) {
         if self.groups.is_empty() {
-            self.groups = groups();
-            let mut last: HashMap<u32, u32> = HashMap::new();
-            let link = |(tx, groups): (usize, &[u32; 2])| groups.map(|group| last.insert(group, tx as u32));
-            self.before = self.groups.iter().enumerate().map(link).collect();
+            return;
         }
         for group in self.groups[tx] {
             if self.groups[by].contains(&group) && !self.chained.contains(&group) {

@@ -108,7 +108,9 @@ impl<'a> Shared<'a> {
             stop: AtomicBool::new(false),
             access_list: Mutex::new(listed.then(AccessRecorder::default)),
             attempts: (0..transactions.len()).map(|_| Mutex::default()).collect(),
-            scheduler: Mutex::new(Scheduler::new(transactions.len(), options.workers, &|tx| transactions[tx].gas_limit)),
+            scheduler: Mutex::new(Scheduler::new(transactions.len(), options.workers, &|tx| {
+                transactions[tx].gas_limit
+            })),
             failure: Mutex::default(),
             events: AtomicU64::new(0),
             idlers: AtomicUsize::new(0),

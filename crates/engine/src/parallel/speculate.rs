@@ -63,11 +63,7 @@ impl<'a> Handler for Speculating<'a> {
         Ok(())
     }
 
-    fn run_exec_loop(
-        &mut self,
-        evm: &mut Self::Evm,
-        first: FrameInit,
-    ) -> Result<FrameResult, TransactError> {
+    fn run_exec_loop(&mut self, evm: &mut Self::Evm, first: FrameInit) -> Result<FrameResult, TransactError> {
         if let ItemOrResult::Result(result) = init_frame(evm, first)? {
             return Ok(result);
         }

@@ -5,10 +5,10 @@ use std::time::Instant;
 use alloy_primitives::map::HashMap;
 use revm::context::result::ExecutionResult;
 
+use super::cells::position_of;
 use super::journal::{Accesses, Conflict, field_location};
 use super::record::{Ending, Location, ReadRecord, Schedule, Span, TransactionRecord};
 use super::shared::Shared;
-use super::cells::position_of;
 
 /// A worker's part of the schedule.
 #[derive(Debug)]

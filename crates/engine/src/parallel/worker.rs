@@ -1,7 +1,5 @@
 //! A worker: asks the scheduler what to do, runs incarnations, and commits while it holds the baton.
 
-use revm::context::result::ExecutionResult;
-
 use super::journal::{Conflict, Ended, Executed, Mode, Published, SharedView};
 use super::machine::{Attempt, FieldMachine};
 use super::record::{Activity, Counters, Ending, Span};
@@ -103,7 +101,13 @@ impl<'s> Worker<'s> {
             Attempt::Ended(_) => Ending::Kept,
             Attempt::Waits(_) | Attempt::Blocked(_) => Ending::Parked,
         };
-        let span = Span { transaction: Some(tx as u32), incarnation: incarnation as u32, start, ending, ..self.span(Activity::Execute) };
+        let span = Span {
+            transaction: Some(tx as u32),
+            incarnation: incarnation as u32,
+            start,
+            ending,
+            ..self.span(Activity::Execute)
+        };
         let (place, nanoseconds) = self.timeline.note(span);
         match attempt {
             Attempt::Ended(mut ended) => {
@@ -160,7 +164,12 @@ impl<'s> Worker<'s> {
     }
 
     /// Makes the writes visible, and looks whether a higher transaction has read what they replace.
-    fn publish(&mut self, tx: usize, executed: Box<Executed>, line: &Line<'_, '_>) -> Result<(), EngineError> {
+    fn publish(
+        &mut self,
+        tx: usize,
+        executed: Box<Executed>,
+        line: &Line<'_, '_>,
+    ) -> Result<(), EngineError> {
         let misled = executed.ended.mode == Mode::Misled;
         let news = {
             let mut attempted = lock(&self.shared.attempts[tx]);
@@ -202,10 +211,9 @@ impl<'s> Worker<'s> {
                 self.machine.yield_turn();
                 let start = self.timeline.now();
                 let mut attempted = lock(&self.shared.attempts[reader]);
-                let found = attempted
-                    .executed
-                    .as_ref()
-                    .map(|executed| executed.accesses.validate(self.shared.cells, position, state_clear, false));
+                let found = attempted.executed.as_ref().map(|executed| {
+                    executed.accesses.validate(self.shared.cells, position, state_clear, false)
+                });
                 let transaction = Some(reader as u32);
                 self.timeline.note(Span { transaction, start, ..self.span(Activity::Validate) });
                 if let Some(Err(conflict)) = found
@@ -229,7 +237,15 @@ impl<'s> Worker<'s> {
         if let Some(conflict) = conflict.filter(|conflict| conflict.by > 0 && ended.mode != Mode::Misled) {
             let by = conflict.by as usize - 1;
             if by < tx {
-                self.shared.scheduler().conflicted(tx, by, || self.shared.groups());
+                let mut scheduler = self.shared.scheduler();
+                if !scheduler.knows_groups() {
+                    // Not while others wait for the lock.
+                    drop(scheduler);
+                    let groups = self.shared.groups();
+                    scheduler = self.shared.scheduler();
+                    scheduler.set_groups(groups);
+                }
+                scheduler.conflicted(tx, by);
             }
         }
         self.timeline.abort(ended.span, conflict);
@@ -279,8 +295,9 @@ impl<'s> Worker<'s> {
             line.refuse(tx, rejection)?;
             return Ok(news);
         }
-        let (mut ready, start) = self.settle_on(tx, ready, &published)?;
-        let result = std::mem::replace(&mut ready.ended().result, Err(TransactError::Database(Fault::Cancelled)));
+        let (mut ready, mut start) = self.settle_on(tx, ready, &published)?;
+        let result =
+            std::mem::replace(&mut ready.ended().result, Err(TransactError::Database(Fault::Cancelled)));
         let news = match result {
             Err(error) => match rejection::from_revm(error) {
                 EngineError::Rejected(rejection) => {
@@ -291,7 +308,13 @@ impl<'s> Worker<'s> {
                 fault => return Err(fault),
             },
             Ok(result) => {
-                let news = self.keep(tx, ready, &published, &result)?;
+                if let Ready::Kept(executed) = &ready {
+                    let nanoseconds = executed.ended.nanoseconds;
+                    self.timeline.keep(tx, self.shared, &executed.accesses, nanoseconds, &result);
+                    // Keeping the record is no part of the commit.
+                    start = self.timeline.now();
+                }
+                let news = self.keep(tx, ready, &published)?;
                 line.accept(tx, transaction, result, &|| self.shared.changes())?;
                 self.shared.next_access_index();
                 news
@@ -304,13 +327,7 @@ impl<'s> Worker<'s> {
     }
 
     /// Makes what a transaction wrote part of the block.
-    fn keep(
-        &mut self,
-        tx: usize,
-        ready: Ready,
-        published: &Published,
-        result: &ExecutionResult,
-    ) -> Result<Option<u32>, Fault> {
+    fn keep(&mut self, tx: usize, ready: Ready, published: &Published) -> Result<Option<u32>, Fault> {
         let position = Shared::position(tx);
         match ready {
             Ready::Fresh(ended) => {
@@ -318,10 +335,7 @@ impl<'s> Worker<'s> {
                 let Some((address, amount)) = reward else { return Ok(news) };
                 Ok(news.max(self.shared.credit(address, amount, position)?))
             }
-            Ready::Kept(mut executed) => {
-                self.timeline.keep(tx, self.shared, &executed.accesses, executed.ended.nanoseconds, result);
-                self.shared.commit(&mut executed.accesses, position, published)
-            }
+            Ready::Kept(mut executed) => self.shared.commit(&mut executed.accesses, position, published),
         }
     }
 
@@ -358,8 +372,11 @@ impl<'s> Worker<'s> {
         let Attempt::Ended(ended) = self.attempt(tx, Mode::Final, incarnation) else {
             return Err(Fault::StateRead("a final run does not stop for others".into()).into());
         };
-        let ready =
-            if self.shared.keeps_records() { Ready::Kept(self.machine.take(ended)) } else { Ready::Fresh(ended) };
+        let ready = if self.shared.keeps_records() {
+            Ready::Kept(self.machine.take(ended))
+        } else {
+            Ready::Fresh(ended)
+        };
         Ok((ready, self.timeline.now()))
     }
 }

@@ -76,7 +76,11 @@ pub fn svg(block: &BlockSchedule) -> String {
 
 fn milliseconds(seconds: f64) -> String {
     let milliseconds = seconds * 1e3;
-    if milliseconds < 1.0 { format!("{:.0} µs", milliseconds * 1e3) } else { format!("{milliseconds:.2} ms") }
+    if milliseconds < 1.0 {
+        format!("{:.0} µs", milliseconds * 1e3)
+    } else {
+        format!("{milliseconds:.2} ms")
+    }
 }
 
 /// With a comma before every third digit from the right.
@@ -195,7 +199,8 @@ fn rows(out: &mut String, block: &BlockSchedule, scale: &Scale) {
         let y = row_top(shape.worker) + if thin { COMMIT_TOP } else { 0.0 };
         let height = if thin { COMMIT } else { BOX };
         let width = shape.right - shape.left;
-        let on_path = shape.kind.is_kept() && shape.transaction.is_some_and(|tx| chain.binary_search(&tx).is_ok());
+        let on_path =
+            shape.kind.is_kept() && shape.transaction.is_some_and(|tx| chain.binary_search(&tx).is_ok());
         let outline = if on_path { " outlined" } else { "" };
         let shade = if shape.transaction.is_some_and(|tx| tx % 2 == 1) { " odd" } else { "" };
         let _ = write!(

@@ -33,7 +33,8 @@ impl Durations {
         let first = |worker: u32| tasks().filter(|span| span.worker == worker).map(|span| span.start).min();
         let head = first(0).or_else(|| tasks().map(|span| span.start).min()).unwrap_or(0);
         // One that never did would have come too late.
-        let woken = (1..schedule.workers).map(|worker| first(worker).unwrap_or(schedule.wall).saturating_sub(head));
+        let woken =
+            (1..schedule.workers).map(|worker| first(worker).unwrap_or(schedule.wall).saturating_sub(head));
         let last = tasks().map(|span| span.end).max();
         Self {
             head,
@@ -106,7 +107,8 @@ fn commits(schedule: &Schedule) -> Vec<u64> {
 
 /// What was recorded for each attempt. One that was not needed takes as long as the last one that was.
 fn executions(schedule: &Schedule) -> Vec<[u64; MAX_EXECUTIONS]> {
-    let mut found: Vec<[Option<u64>; MAX_EXECUTIONS]> = vec![[None; MAX_EXECUTIONS]; schedule.transactions.len()];
+    let mut found: Vec<[Option<u64>; MAX_EXECUTIONS]> =
+        vec![[None; MAX_EXECUTIONS]; schedule.transactions.len()];
     for span in schedule.spans.iter().filter(|span| span.activity == Activity::Execute) {
         if span.ending != Ending::Parked
             && let Some(attempts) = span.transaction.and_then(|tx| found.get_mut(tx as usize))

@@ -63,7 +63,8 @@ pub(super) struct Versions {
 impl Versions {
     pub(super) fn new(schedule: &Schedule) -> Self {
         let (records, locations) = (&schedule.transactions, &schedule.locations);
-        let (mut writers, mut readers) = (vec![Vec::new(); locations.len()], vec![Vec::new(); locations.len()]);
+        let (mut writers, mut readers) =
+            (vec![Vec::new(); locations.len()], vec![Vec::new(); locations.len()]);
         for (tx, record) in (0..).zip(records) {
             record.writes.iter().for_each(|location| writers[*location as usize].push(tx));
             record.reads.iter().for_each(|read| readers[read.location as usize].push(tx));
@@ -143,12 +144,14 @@ impl Versions {
 
     /// The attempt is part of the block. True if that is news: it was not published.
     pub(super) fn commit(&mut self, tx: usize, incarnation: usize) -> bool {
-        let is_news = self.published[tx].is_none_or(|published| usize::from(published.incarnation) != incarnation);
+        let is_news =
+            self.published[tx].is_none_or(|published| usize::from(published.incarnation) != incarnation);
         self.publish(tx, incarnation);
         is_news
     }
 
-    /// The highest transaction above `tx` that reads where `tx` writes, among the locations that count.
+    /// The highest transaction above `tx` that reads where `tx` writes, among the locations that count. Whoever is above the
+    /// next published writer has seen that one's write.
     pub(super) fn highest_reader(
         &self,
         tx: usize,
@@ -158,7 +161,12 @@ impl Versions {
         let of_location = |location: &u32| {
             let readers = &self.readers[*location as usize];
             let above = readers.partition_point(|reader| *reader as usize <= tx);
-            let upto = above + readers[above..].partition_point(|reader| looked(*reader as usize));
+            let writers = &self.writers[*location as usize];
+            let higher = writers.partition_point(|writer| *writer as usize <= tx);
+            let next = writers[higher..].iter().find(|writer| self.published[**writer as usize].is_some());
+            let bound = next.copied().unwrap_or(u32::MAX);
+            let reached = |reader: &u32| *reader <= bound && looked(*reader as usize);
+            let upto = above + readers[above..].partition_point(reached);
             readers[above..upto].last().map(|reader| *reader as usize)
         };
         self.writes[tx].iter().filter(|location| counts(self, **location)).filter_map(of_location).max()

@@ -93,7 +93,11 @@ impl<'a, W: Write> Events<'a, W> {
         };
         self.open('X', &name)?;
         let (start, length) = (self.at(span.start), Micros(span.end - span.start));
-        write!(self.out, ",\"cat\":\"{activity}\",\"tid\":{},\"ts\":{start},\"dur\":{length}", span.worker + 1)?;
+        write!(
+            self.out,
+            ",\"cat\":\"{activity}\",\"tid\":{},\"ts\":{start},\"dur\":{length}",
+            span.worker + 1
+        )?;
         if thrown {
             // A reserved colour of the format.
             self.out.write_all(b",\"cname\":\"terrible\"")?;

@@ -84,7 +84,8 @@ fn block(value: &Value, at: &str) -> Checked<BlockSchedule> {
     if workers == 0 {
         return Err(wrong(&format!("{at}.workers"), "at least one ran"));
     }
-    let locations = each(list_at("locations", MAX_LOCATIONS)?, at, "locations", |value, at, _| location(value, at))?;
+    let locations =
+        each(list_at("locations", MAX_LOCATIONS)?, at, "locations", |value, at, _| location(value, at))?;
     let records = list_at("records", MAX_TRANSACTIONS)?;
     let limits = Limits { workers, transactions: records.len() as u64, locations: locations.len() as u64 };
     if limits.transactions != label.transactions {

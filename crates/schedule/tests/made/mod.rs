@@ -3,9 +3,7 @@
 
 use alloy_primitives::{Address, U256};
 use solder_engine::parallel::Schedule;
-use solder_engine::parallel::record::{
-    Activity, Ending, Location, ReadRecord, Span, TransactionRecord,
-};
+use solder_engine::parallel::record::{Activity, Ending, Location, ReadRecord, Span, TransactionRecord};
 use solder_schedule::{BlockLabel, BlockSchedule};
 
 pub fn slot(number: u64) -> Location {

@@ -5,10 +5,12 @@ use alloy_primitives::{Address, U256};
 use revm::context::result::ExecutionResult;
 use revm::state::Account;
 
-use crate::parallel::observed::{ALIVE, ASSUMED, BALANCE_BOUND, CODE, EXACT_BALANCE, EXISTENCE, NONCE, RESET};
 use super::Mode;
 use crate::evm::TransactError;
 use crate::parallel::cells::{AccountState, AccountWrite, Cells, Fields, Life, position_of};
+use crate::parallel::observed::{
+    ALIVE, ASSUMED, BALANCE_BOUND, CODE, EXACT_BALANCE, EXISTENCE, NONCE, RESET,
+};
 use crate::parallel::record::Location;
 
 /// An account that an incarnation observed or wrote.
@@ -148,7 +150,13 @@ impl Observation<'_> {
 }
 
 /// Whether a slot is still what was seen of it.
-pub(super) fn check_slot(cells: &Cells, slot: u32, seen: u32, reset: u32, position: u32) -> Result<(), Conflict> {
+pub(super) fn check_slot(
+    cells: &Cells,
+    slot: u32,
+    seen: u32,
+    reset: u32,
+    position: u32,
+) -> Result<(), Conflict> {
     let cell = cells.slot(slot);
     let (version, estimate) = cell.version_at(position, reset);
     if version == seen && !estimate {
@@ -178,7 +186,9 @@ impl AccountAccess {
     }
 
     fn moves_balance(&self) -> bool {
-        self.write.as_ref().is_some_and(|write| !write.delta.amount.is_zero() && write.life != Life::Destroyed)
+        self.write
+            .as_ref()
+            .is_some_and(|write| !write.delta.amount.is_zero() && write.life != Life::Destroyed)
     }
 
     /// Which fields a lower write can make stale.
@@ -314,7 +324,8 @@ impl Published {
 
     /// The transaction is to run again: what it wrote is only an estimate now. Gives the highest reader above.
     pub fn mark_estimates(&self, cells: &Cells, position: u32) -> Option<u32> {
-        let accounts = self.accounts.iter().filter_map(|cell| cells.account(*cell).mark_estimate(position)).max();
+        let accounts =
+            self.accounts.iter().filter_map(|cell| cells.account(*cell).mark_estimate(position)).max();
         accounts.max(self.slots.iter().filter_map(|cell| cells.slot(*cell).mark_estimate(position)).max())
     }
 

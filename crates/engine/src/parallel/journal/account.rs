@@ -8,8 +8,8 @@ use revm::context_interface::journaled_state::{JournalLoadErasedError, JournalLo
 use revm::primitives::KECCAK_EMPTY;
 use revm::state::{Account, Bytecode, EvmStorageSlot};
 
-use super::undo::Undo;
 use super::FieldJournal;
+use super::undo::Undo;
 use crate::parallel::observed;
 
 /// A loaded account.

@@ -4,8 +4,10 @@
 //!
 //! ARCHITECTURE.md holds the table of places where revm observes something, and what is recorded there.
 
-mod account;
 mod access;
+mod account;
+mod load;
+mod observe;
 mod operations;
 mod outcome;
 mod undo;
@@ -18,18 +20,16 @@ use revm::Database;
 use revm::context::journal::warm_addresses::WarmAddresses;
 use revm::context_interface::journaled_state::JournalLoadError;
 use revm::primitives::hardfork::SpecId;
-use revm::primitives::KECCAK_EMPTY;
-use revm::state::{Account, AccountId, AccountInfo, AccountStatus, Bytecode, EvmState, EvmStorageSlot, TransactionId, TransientStorage};
+use revm::state::{Account, AccountId, AccountInfo, Bytecode, EvmState, EvmStorageSlot, TransientStorage};
 
-use super::cells::{Cells, Fields, position_of};
+use super::cells::{Cells, Fields};
 use super::interleave::Turns;
 use super::observed;
-use super::recorder::{self, Recorder};
 use crate::error::Fault;
-use crate::state::{Read, StateReader, Ticket, reader::{MAX_WAITS_PER_READ, read_now}};
+use crate::state::{StateReader, Ticket, reader::read_now};
 
+pub use access::{Accesses, AccountAccess, Conflict, Ended, Executed, Published, SlotAccess, field_location};
 pub use account::FieldAccount;
-pub use access::{AccountAccess, Accesses, Conflict, Ended, Executed, Published, SlotAccess, field_location};
 use undo::Undo;
 
 /// Balances at or above this are observed exactly where something is added, so that no sum can overflow unseen.
@@ -187,7 +187,8 @@ thread_local! {
 
 impl Drop for FieldJournal<'_> {
     fn drop(&mut self) {
-        let fits = |used: usize, room: usize| room <= MAX_KEPT && used.max(MIN_KEPT_USE) * MIN_KEPT_USE >= room;
+        let fits =
+            |used: usize, room: usize| room <= MAX_KEPT && used.max(MIN_KEPT_USE) * MIN_KEPT_USE >= room;
         let (accounts, slots) = (self.used as usize, self.slots.len());
         if fits(accounts, self.index.capacity()) && fits(slots, self.slot_index.capacity()) {
             let mut room = Room {
@@ -267,302 +268,6 @@ impl<'a> FieldJournal<'a> {
         self.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON)
     }
 
-    /// Asks until there is an answer where the answer is final; else stops the run at the first ticket.
-    fn answer<T>(&mut self, mut read: impl FnMut(&mut SharedView<'a>) -> Result<Read<T>, Fault>) -> Result<T, Fault> {
-        for _ in 0..MAX_WAITS_PER_READ {
-            match read(&mut self.database)? {
-                Read::Ready(value) => return Ok(value),
-                Read::Pending(ticket) if self.mode == Mode::Final => self.database.reader.wait(ticket)?,
-                Read::Pending(ticket) => {
-                    self.waiting = Some(ticket);
-                    return Err(Fault::StateRead("no answer yet".into()));
-                }
-            }
-        }
-        Err(Fault::StateRead(format!("still pending after {MAX_WAITS_PER_READ} waits")))
-    }
-
-    /// The entry of an account in this transaction, and whether it was cold.
-    pub(super) fn load(&mut self, address: Address, skip_cold_load: bool) -> Load<(u32, bool)> {
-        if let Some(&entry) = self.index.get(&address) {
-            let known = &mut self.entries[entry as usize];
-            if known.run == self.run {
-                if !known.cold {
-                    return Ok((entry, false));
-                }
-                let cold = self.warm.check_is_cold(&address, skip_cold_load)?;
-                known.cold = false;
-                self.undo.push(Undo::Warmed(entry));
-                return Ok((entry, cold));
-            }
-            let cold = self.warm.check_is_cold(&address, skip_cold_load)?;
-            self.refresh(entry)?;
-            return Ok((entry, cold));
-        }
-        let cold = self.warm.check_is_cold(&address, skip_cold_load)?;
-        let cell = self.database.cells.account_number(address);
-        let entry = self.used;
-        if entry as usize == self.entries.len() {
-            self.entries.push(Entry::default());
-        }
-        self.used += 1;
-        let new = &mut self.entries[entry as usize];
-        (new.address, new.cell) = (address, cell);
-        (new.account.info.code_hash, new.account.info.code) = (KECCAK_EMPTY, None);
-        self.index.insert(address, entry);
-        self.refresh(entry)?;
-        Ok((entry, cold))
-    }
-
-    /// Looks at an account for the first time in a transaction.
-    fn refresh(&mut self, entry: u32) -> Result<(), Fault> {
-        self.database.yield_turn();
-        let (cell, position, clear) = (self.entries[entry as usize].cell, self.position, self.state_clear());
-        self.stop_if_blocked()?;
-        let (mut seen, hint, estimate) = self.answer(|database| {
-            let mut cell = database.cells.account(cell);
-            Ok(match cell.view(database.reader, position, clear)? {
-                Read::Ready(fields) => Read::Ready((fields, cell.hint, cell.estimate_below(position))),
-                Read::Pending(ticket) => Read::Pending(ticket),
-            })
-        })?;
-        if self.mode == Mode::Misled {
-            mislead(&mut seen);
-        }
-        let known = &mut self.entries[entry as usize];
-        let info = &mut known.account.info;
-        if info.code_hash != seen.code_hash {
-            info.code_hash = seen.code_hash;
-            info.code = None;
-        }
-        info.balance = seen.balance;
-        info.nonce = seen.nonce;
-        known.account.status =
-            if seen.exists { AccountStatus::empty() } else { AccountStatus::LoadedAsNotExisting };
-        if self.spec.is_enabled_in(SpecId::AMSTERDAM) {
-            known.account.set_current_info_as_original();
-        }
-        known.hint = hint;
-        known.seen = seen;
-        known.estimate = estimate;
-        known.lowest = U256::ZERO;
-        known.highest = U256::MAX;
-        known.observed.set(0);
-        known.cold = false;
-        known.run = self.run;
-        self.loaded.push(entry);
-        self.undo.push(Undo::Warmed(entry));
-        Ok(())
-    }
-
-    /// Makes sure that the code is there.
-    pub(super) fn load_code(&mut self, entry: u32) -> Result<(), Fault> {
-        let known = &self.entries[entry as usize];
-        if known.account.info.code.is_some() {
-            return Ok(());
-        }
-        let (cell, hash, position) = (known.cell, known.account.info.code_hash, self.position);
-        let code = if hash == KECCAK_EMPTY {
-            self.empty_code.clone()
-        } else {
-            let shared = self.database.cells.account(cell).code(hash, position);
-            match shared {
-                Some(code) => code,
-                None => {
-                    let code = self.answer(|database| database.reader.code(hash))?;
-                    self.database.cells.account(cell).keep_code(hash, &code);
-                    code
-                }
-            }
-        };
-        self.entries[entry as usize].account.info.code = Some(code);
-        Ok(())
-    }
-
-    /// The slot of a loaded account in this transaction, and whether it was cold.
-    pub(super) fn load_slot(&mut self, entry: u32, key: U256, skip_cold_load: bool) -> Load<(u32, bool)> {
-        let known = self.slot_index.get(&(entry, key)).copied();
-        if let Some(slot) = known {
-            let held = &self.slots[slot as usize];
-            if held.run == self.run && !held.value.is_cold {
-                return Ok((slot, false));
-            }
-        }
-        let address = self.entries[entry as usize].address;
-        let cold = !self.warm.access_list().get(&address).is_some_and(|keys| keys.contains(&key));
-        if cold && skip_cold_load {
-            return Err(JournalLoadError::ColdLoadSkipped);
-        }
-        let slot = match known {
-            Some(slot) => slot,
-            None => {
-                let slot = self.slots.len() as u32;
-                let value = EvmStorageSlot::new(U256::ZERO, TransactionId::ZERO);
-                self.slots.push(Slot { entry, key, cell: NO_CELL, run: 0, version: None, value });
-                self.slot_index.insert((entry, key), slot);
-                slot
-            }
-        };
-        if self.slots[slot as usize].run != self.run {
-            self.refresh_slot(slot)?;
-        }
-        self.slots[slot as usize].value.is_cold = false;
-        if cold {
-            self.undo.push(Undo::SlotWarmed(slot));
-        }
-        Ok((slot, cold))
-    }
-
-    /// Looks at a slot for the first time in a transaction.
-    fn refresh_slot(&mut self, slot: u32) -> Result<(), Fault> {
-        self.database.yield_turn();
-        self.stop_if_blocked()?;
-        let held = &self.slots[slot as usize];
-        let (key, mut cell) = (held.key, held.cell);
-        let owner = &self.entries[held.entry as usize];
-        let (account, address, hint) = (owner.cell, owner.address, owner.hint);
-        let (position, reset) = (self.position, owner.seen.reset);
-        let (mut value, version) = if owner.account.is_created_locally() {
-            (U256::ZERO, None)
-        } else {
-            if cell == NO_CELL {
-                cell = self.database.cells.slot_number(account, key);
-            }
-            let view = self.answer(|database| {
-                let mut held = database.cells.slot(cell);
-                if let Some(view) = held.view(position, reset) {
-                    return Ok(Read::Ready(view));
-                }
-                Ok(match held.load(database.reader, address, hint)? {
-                    Read::Ready(()) => match held.view(position, reset) {
-                        Some(view) => Read::Ready(view),
-                        None => return Err(Fault::StateRead("a slot that was read has no value".into())),
-                    },
-                    Read::Pending(ticket) => Read::Pending(ticket),
-                })
-            })?;
-            if view.estimate && self.mode == Mode::Speculative {
-                self.blocked.set(position_of(view.version));
-                self.stop_if_blocked()?;
-            }
-            if recorder::is_on(Recorder::Reset) {
-                let owner = &self.entries[self.slots[slot as usize].entry as usize];
-                owner.observed.set(owner.observed.get() | observed::RESET);
-            }
-            (view.value, Some(view.version))
-        };
-        if self.mode == Mode::Misled {
-            value = value.wrapping_add(U256::ONE);
-        }
-        let held = &mut self.slots[slot as usize];
-        held.cell = cell;
-        held.version = version;
-        held.value = EvmStorageSlot::new(value, TransactionId::ZERO);
-        held.run = self.run;
-        self.loaded_slots.push(slot);
-        Ok(())
-    }
-
-    /// Records that something of an account was observed.
-    #[inline]
-    pub(super) fn observe(&self, entry: u32, what: u8) {
-        let known = &self.entries[entry as usize];
-        known.observed.set(known.observed.get() | what);
-        if let Some((by, fields)) = known.estimate
-            && fields & what != 0
-            && known.observed.get() & observed::ASSUMED == 0
-            && self.mode == Mode::Speculative
-        {
-            self.blocked.set(by);
-        }
-    }
-
-    /// Ends an incarnation that has seen what will probably be written again.
-    #[inline]
-    fn stop_if_blocked(&self) -> Result<(), Fault> {
-        match self.blocked.get() {
-            0 => Ok(()),
-            _ => Err(Fault::StateRead("a lower transaction is to run again".into())),
-        }
-    }
-
-    /// Records that the exact balance was observed.
-    #[inline]
-    pub(super) fn observe_balance(&self, entry: u32) {
-        if recorder::is_on(Recorder::Balance) {
-            self.observe(entry, observed::EXACT_BALANCE);
-        }
-    }
-
-    /// Records that the code was observed.
-    #[inline]
-    pub(super) fn observe_code(&self, entry: u32) {
-        if recorder::is_on(Recorder::Code) {
-            self.observe(entry, observed::CODE);
-        }
-    }
-
-    /// Records that the nonce was observed.
-    #[inline]
-    pub(super) fn observe_nonce(&self, entry: u32) {
-        if recorder::is_on(Recorder::Nonce) {
-            self.observe(entry, observed::NONCE);
-        }
-    }
-
-    /// Records that the existence of an account was observed, unless this transaction itself settled it by a touch.
-    #[inline]
-    pub(super) fn observe_existence(&self, entry: u32) {
-        if recorder::is_on(Recorder::Existence) && !self.entries[entry as usize].account.is_touched() {
-            self.observe(entry, observed::EXISTENCE);
-        }
-    }
-
-    /// Whether the balance covers `amount`, recorded as a bound of what the balance was before this transaction.
-    pub(super) fn covers(&mut self, entry: u32, amount: U256) -> bool {
-        let known = &mut self.entries[entry as usize];
-        let (before, now) = (known.seen.balance, known.account.info.balance);
-        let holds = now >= amount;
-        if !recorder::is_on(Recorder::BalanceBound) {
-            return holds;
-        }
-        // What the balance before must be at least for the answer to be yes: amount - (now - before).
-        let bound = if before >= now {
-            amount.saturating_add(before - now)
-        } else {
-            amount.saturating_sub(now - before)
-        };
-        if holds {
-            known.lowest = known.lowest.max(bound);
-        } else {
-            known.highest = known.highest.min(bound.saturating_sub(U256::ONE));
-        }
-        self.observe(entry, observed::BALANCE_BOUND);
-        holds
-    }
-
-    /// Whether the account is empty now (EIP-161), recorded as what decided it.
-    pub(super) fn observe_emptiness(&mut self, entry: u32) {
-        if !recorder::is_on(Recorder::Emptiness) {
-            return;
-        }
-        let known = &self.entries[entry as usize];
-        let (info, seen) = (&known.account.info, &known.seen);
-        if info.nonce != seen.nonce || info.code_hash != seen.code_hash {
-            // Decided by what this transaction wrote; what it wrote depends on what it observed.
-            return;
-        }
-        self.observe(entry, observed::ALIVE);
-        if seen.is_alive() {
-            return;
-        }
-        if info.balance.is_zero() {
-            self.observe(entry, observed::EXACT_BALANCE);
-        } else {
-            self.covers(entry, U256::ONE);
-        }
-    }
-
     /// Adds to a balance. False where it would overflow.
     pub(super) fn credit(&mut self, entry: u32, amount: U256) -> bool {
         let known = &mut self.entries[entry as usize];
@@ -615,15 +320,5 @@ impl<'a> FieldJournal<'a> {
             known.seen.balance = funds;
             known.account.info.balance = funds;
         }
-    }
-}
-
-/// Something else in every field.
-fn mislead(fields: &mut Fields) {
-    fields.balance = fields.balance.wrapping_add(U256::ONE);
-    fields.nonce = fields.nonce.wrapping_add(1);
-    fields.exists = !fields.exists;
-    if fields.code_hash != KECCAK_EMPTY {
-        fields.code_hash = KECCAK_EMPTY;
     }
 }

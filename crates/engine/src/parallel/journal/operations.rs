@@ -9,9 +9,9 @@ use revm::context_interface::context::{SStoreResult, SelfDestructResult, StateLo
 use revm::context_interface::journaled_state::{
     AccountInfoLoad, AccountLoad, JournalCheckpoint, JournalLoadError, TransferError,
 };
+use revm::primitives::KECCAK_EMPTY;
 use revm::primitives::eip7708::{ETH_TRANSFER_LOG_ADDRESS, ETH_TRANSFER_LOG_TOPIC};
 use revm::primitives::hardfork::SpecId;
-use revm::primitives::KECCAK_EMPTY;
 use revm::state::{Account, Bytecode, EvmState};
 
 use super::account::FieldAccount;
@@ -28,7 +28,9 @@ impl<'a> FieldJournal<'a> {
     fn loaded_entry(&mut self, address: Address) -> Result<u32, Fault> {
         match self.entry_of(&address) {
             Some(entry) => Ok(entry),
-            None => self.load(address, false).map(|(entry, _)| entry).map_err(JournalLoadError::unwrap_db_error),
+            None => {
+                self.load(address, false).map(|(entry, _)| entry).map_err(JournalLoadError::unwrap_db_error)
+            }
         }
     }
 
@@ -131,7 +133,12 @@ impl<'a> FieldJournal<'a> {
         }
     }
 
-    fn destroy(&mut self, address: Address, target: Address, skip: bool) -> Load<StateLoad<SelfDestructResult>> {
+    fn destroy(
+        &mut self,
+        address: Address,
+        target: Address,
+        skip: bool,
+    ) -> Load<StateLoad<SelfDestructResult>> {
         let (target, cold) = self.load(target, skip)?;
         let target_is_new = self.observe_new(target);
         let entry = self.loaded_entry(address)?;

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, U256};
 use revm::primitives::hardfork::SpecId;
 use revm::state::Account;
 
-use super::access::{AccountAccess, Accesses, Conflict, Observation, Published, SlotAccess, check_slot};
+use super::access::{Accesses, AccountAccess, Conflict, Observation, Published, SlotAccess, check_slot};
 use super::{Entry, FieldJournal, HALF, NO_CELL};
 use crate::error::Fault;
 use crate::parallel::cells::{AccountWrite, Delta, Life};
@@ -39,7 +39,15 @@ impl FieldJournal<'_> {
             let highest = highest(known, write.as_ref().is_some_and(|write| !write.delta.amount.is_zero()));
             let journaled = listed.then(|| Box::new(self.journaled(*entry)));
             let (seen, lowest) = (known.seen.clone(), known.lowest);
-            accounts.push(AccountAccess { cell: known.cell, observed, seen, lowest, highest, write, journaled });
+            accounts.push(AccountAccess {
+                cell: known.cell,
+                observed,
+                seen,
+                lowest,
+                highest,
+                write,
+                journaled,
+            });
         }
         let reward = self.reward.take().filter(|_| writes);
         Accesses { accounts, slots, reward, incarnation }
@@ -84,7 +92,11 @@ impl FieldJournal<'_> {
 
     /// Makes the writes part of the block, straight from the journal. Gives the highest position that may have seen
     /// something else, and what the producer earns.
-    pub fn commit(&mut self, incarnation: usize, before: &Published) -> (Option<u32>, Option<(Address, U256)>) {
+    pub fn commit(
+        &mut self,
+        incarnation: usize,
+        before: &Published,
+    ) -> (Option<u32>, Option<(Address, U256)>) {
         let (cells, position, clear) = (self.database.cells, self.position, self.state_clear());
         let mut news = None;
         for entry in &self.loaded {
@@ -148,8 +160,8 @@ fn written(known: &Entry) -> Option<AccountWrite> {
     }
     let (info, seen) = (&account.info, &known.seen);
     let life = if account.is_created_locally() { Life::Created } else { Life::Touched };
-    let code = (info.code_hash != seen.code_hash)
-        .then(|| (info.code_hash, info.code.clone().unwrap_or_default()));
+    let code =
+        (info.code_hash != seen.code_hash).then(|| (info.code_hash, info.code.clone().unwrap_or_default()));
     Some(AccountWrite {
         life,
         delta: Delta::between(seen.balance, info.balance),
