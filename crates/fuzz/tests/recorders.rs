@@ -14,13 +14,15 @@ use solder_fuzz::Case;
 use solder_fuzz::assembler::{Assembler, deploying, words};
 use solder_fuzz::cast::{self, Part, address_of};
 use solder_fuzz::check::{Mode, compare, serial};
-use solder_fuzz::contracts::factory_mode;
-use solder_fuzz::step::{Amount, Step};
+use solder_fuzz::step::{Amount, Delegation, Kind, Step};
 
 const A: Address = cast::SENDERS[0];
 const B: Address = cast::SENDERS[1];
 const C: Address = cast::SENDERS[2];
 const PRODUCER: Address = cast::PRODUCER;
+
+/// Where [`looking`] puts its contract.
+const LOOKING: Address = Address::repeat_byte(0x1c);
 
 /// The switches are the process's: one test at a time.
 static TURN: Mutex<()> = Mutex::new(());
@@ -57,16 +59,28 @@ fn is_needed(recorder: Recorder, case: &Case) {
     let without = differing(case);
     switch_off(None);
     println!("{recorder:?}: {without} of {ORDERS} orders differ without it");
+    let serial = serial(case, Policy::Skip).attempt.unwrap();
+    println!("{:?}", serial.receipts.iter().map(|r| (r.success, r.logs.clone())).collect::<Vec<_>>());
     assert!(without > 0, "{recorder:?} is not missed\n{}", case.describe());
+}
+
+/// A contract that logs what one instruction says of an account, and nothing else.
+fn looking(opcode: u8) -> impl FnOnce(&mut MemoryState) {
+    move |state| {
+        let mut code = Assembler::new();
+        code.argument(0).op(&[opcode]).store_at(0).log(32);
+        state.insert(LOOKING, StateAccount::new(1, U256::ZERO, code.finish()));
+    }
+}
+
+fn look(from: Address, target: Address) -> Step {
+    Step::call(from, LOOKING, words(&[word(target)]))
 }
 
 #[test]
 fn exact_balances_are_needed() {
-    let observe = Step::call(B, address_of(Part::Observer), words(&[word(cast::ABSENT[0]), U256::ZERO]));
-    is_needed(
-        Recorder::Balance,
-        &case(Fork::Osaka, &[Step::transfer(A, cast::ABSENT[0], wei(5)), observe]),
-    );
+    let steps = [Step::transfer(A, C, wei(5)), look(B, C)];
+    is_needed(Recorder::Balance, &Case::of_steps(Fork::Osaka, PRODUCER, looking(op::BALANCE), &steps));
 }
 
 /// Whether a call may send what it sends.
@@ -91,14 +105,12 @@ fn nonces_are_needed() {
 
 #[test]
 fn code_is_needed() {
-    let place = address_of(Part::Factory);
-    let child = solder_fuzz::contracts::child_address(place, 0);
-    let create = words(&[U256::from(factory_mode::CREATE), U256::ZERO, U256::ZERO, word(A), word(child)]);
-    let steps = [
-        Step { gas: 900_000, ..Step::call(A, place, create) },
-        Step::call(B, address_of(Part::Observer), words(&[word(child), U256::ZERO])),
-    ];
-    is_needed(Recorder::Code, &case(Fork::Osaka, &steps));
+    let authority = C;
+    let target = address_of(Part::Counter);
+    let delegation = Delegation { authority, target, nonce_off: 0, forged: false };
+    let set = Step::call(A, B, Default::default()).of_kind(Kind::SetCode(vec![delegation]));
+    let steps = [set, look(B, authority)];
+    is_needed(Recorder::Code, &Case::of_steps(Fork::Osaka, PRODUCER, looking(op::EXTCODESIZE), &steps));
 }
 
 /// Before Spurious Dragon a touch makes an account, and a call to a new one costs more.

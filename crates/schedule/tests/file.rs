@@ -1,4 +1,5 @@
 //! The file: round trip, what a viewer needs of it, and damage. Every mutation is drawn from a seed that its message shows.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod made;
 

@@ -1,9 +1,12 @@
 //! The scheduler in virtual time: what must scale scales, what cannot does not, and the same input gives the same run.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod made;
 
+use alloy_primitives::Address;
 use made::{chain, conflicting, drawn, independent, schedule, transaction};
 use solder_engine::parallel::Schedule;
+use solder_engine::parallel::record::Location;
 use solder_engine::parallel::scheduler::MAX_EXECUTIONS;
 use solder_schedule::analysis::critical_path;
 use solder_schedule::simulate;
@@ -46,6 +49,25 @@ fn one_hot_slot_costs_its_writers_and_nobody_else() {
     assert!(run.executions <= 192 + 3 * 64, "{run:?}");
     assert!(run.makespan >= 64_000, "{run:?}");
     assert!(run.makespan < 160_000, "{run:?}");
+}
+
+#[test]
+fn a_chain_of_one_group_is_found_out() {
+    // All call one contract, whose slot 0 each increments: first locations are the senders' nonces, then its code.
+    let count = 64u32;
+    let record = |tx: u32| {
+        let reads = [(2 + tx, None), (1, None), (0, tx.checked_sub(1))];
+        transaction(1000, &reads, &[0])
+    };
+    let mut made = schedule((0..count).map(record).collect(), u64::from(count) + 2);
+    made.locations[1] = Location::Code(Address::repeat_byte(0x11));
+    for tx in 0..count {
+        made.locations[2 + tx as usize] = Location::Nonce(Address::with_last_byte(tx as u8));
+    }
+    let run = simulate(&made, 8);
+    // A first round is lost at most, not one for each transaction.
+    assert!(run.conflicts <= 16, "{run:?}");
+    assert!(run.makespan < 80_000, "{run:?}");
 }
 
 #[test]

@@ -75,6 +75,8 @@ impl<'a> FieldMachine<'a> {
     /// Runs a transaction at a position of the block.
     pub fn run(&mut self, tx: &'a Transaction, position: u32, mode: Mode, incarnation: usize) -> Attempt {
         self.evm.ctx.journaled_state.begin(position, mode);
+        // An attempt that was stopped may have left its error where the next one looks.
+        self.evm.ctx.error = Ok(());
         self.evm.ctx.set_tx(tx);
         let result = Speculating::default().run(&mut self.evm);
         let journal = &mut self.evm.ctx.journaled_state;
@@ -105,6 +107,7 @@ impl<'a> FieldMachine<'a> {
         position: u32,
     ) -> (Result<ExecutionResult, TransactError>, Accesses) {
         self.evm.ctx.journaled_state.begin(position, Mode::Final);
+        self.evm.ctx.error = Ok(());
         self.evm.ctx.set_tx(call);
         let result = Speculating::default().run_system_call(&mut self.evm);
         let accesses = self.evm.ctx.journaled_state.take_accesses(result.is_ok(), 0);

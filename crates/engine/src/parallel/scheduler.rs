@@ -7,7 +7,7 @@
 //! [`MAX_EXECUTIONS`] times.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 
 use crate::state::Ticket;
 
@@ -18,6 +18,10 @@ pub const WINDOW_PER_WORKER: usize = 32;
 
 /// The most long transactions that are begun out of order, for each worker.
 pub const EARLY_PER_WORKER: usize = 2;
+
+/// Conflicts inside a group before it can be taken for a chain. Half of what it has begun must conflict, too: a router
+/// leads to many pools.
+pub const MIN_CHAIN_CONFLICTS: usize = 2;
 
 /// Where a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -98,6 +102,7 @@ pub struct Scheduler {
     /// The transaction before each in either of its groups, where a group proved to be a chain.
     before: Vec<[Option<u32>; 2]>,
     chained: Vec<u32>,
+    conflicts: BTreeMap<u32, usize>,
 }
 
 /// A heap that gives the lowest first.
@@ -129,6 +134,7 @@ impl Scheduler {
             groups: Vec::new(),
             before: Vec::new(),
             chained: Vec::new(),
+            conflicts: BTreeMap::new(),
         }
     }
 
@@ -230,14 +236,20 @@ impl Scheduler {
         self.groups = groups;
     }
 
-    /// A transaction read what a lower one wrote, too early. If both belong to a group, the group is taken for a chain
-    /// from now on.
+    /// A transaction read what a lower one wrote, too early. A group in which that happens often is taken for a chain
+    /// from then on.
     pub fn conflicted(&mut self, tx: usize, by: usize) {
         if self.groups.is_empty() {
             return;
         }
         for group in self.groups[tx] {
-            if self.groups[by].contains(&group) && !self.chained.contains(&group) {
+            if !self.groups[by].contains(&group) || self.chained.contains(&group) {
+                continue;
+            }
+            let conflicts = self.conflicts.entry(group).or_insert(0);
+            *conflicts += 1;
+            let begun = self.groups[..self.next].iter().filter(|groups| groups.contains(&group)).count();
+            if *conflicts >= MIN_CHAIN_CONFLICTS && *conflicts * 2 >= begun {
                 self.chained.push(group);
             }
         }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use alloy_primitives::{Address, U256, map::AddressMap};
 use revm::context::result::ExecutionResult;
 use revm::primitives::hardfork::SpecId;
-use revm::state::Account;
 
 use super::cells::{AccountWrite, Cells, Delta};
 use super::interleave::Turns;
@@ -248,12 +247,19 @@ impl<'a> Shared<'a> {
         for access in &mut accesses.accounts {
             let Some(mut account) = access.journaled.take() else { continue };
             let cell = self.cells.account(access.cell);
-            let delta = Delta::between(account.original_info().balance, account.info.balance);
-            let original: &mut Account = &mut account;
-            original.original_info_mut().balance = cell.now.balance;
-            original.original_info_mut().nonce = cell.now.nonce;
-            original.info.balance = delta.apply(cell.now.balance);
-            recorder.list.update_account(recorder.index, cell.address, original);
+            let (now, seen) = (&cell.now, access.seen());
+            // What was not observed may be another by now: only what this transaction changed is its own.
+            let delta = Delta::between(seen.balance, account.info.balance);
+            account.info.balance = delta.apply(now.balance);
+            if account.info.nonce == seen.nonce {
+                account.info.nonce = now.nonce;
+            }
+            if account.info.code_hash == seen.code_hash {
+                account.info.code_hash = now.code_hash;
+            }
+            let original = account.original_info_mut();
+            (original.balance, original.nonce, original.code_hash) = (now.balance, now.nonce, now.code_hash);
+            recorder.list.update_account(recorder.index, cell.address, &account);
         }
     }
 

@@ -169,6 +169,11 @@ pub(super) fn check_slot(
 }
 
 impl AccountAccess {
+    /// The fields as they were seen.
+    pub fn seen(&self) -> &Fields {
+        &self.seen
+    }
+
     fn observation(&self) -> Observation<'_> {
         Observation {
             observed: self.observed,
