@@ -25,7 +25,7 @@ run: $(VENV)/.native
 	@$(BIN)/solder replay examples/blocks --repeat 5 --workers 0 --schedule schedule.json
 
 test: $(VENV)/.native $(VENV)/.oracle
-	@$(BIN)/python tools/suites.py rust python conformance
+	@$(BIN)/python tools/suites.py rust python conformance forced
 
 conformance: $(VENV)/.native
 	@$(BIN)/python tools/suites.py conformance

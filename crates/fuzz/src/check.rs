@@ -185,7 +185,11 @@ impl Mismatch {
     /// What kind of difference: the field, without its index and its values.
     pub fn kind(&self) -> String {
         let field = self.difference.split(": ").next().unwrap_or_default();
-        field.split('[').map(|part| part.rsplit(']').next().unwrap_or_default()).collect::<Vec<_>>().join("[]")
+        field
+            .split('[')
+            .map(|part| part.rsplit(']').next().unwrap_or_default())
+            .collect::<Vec<_>>()
+            .join("[]")
     }
 }
 
@@ -200,7 +204,8 @@ impl Ran {
     fn first_difference(&self, other: &Self) -> Option<String> {
         let pairs = self.roots.iter().zip(&other.roots).enumerate();
         let root = |(index, (serial, other))| {
-            difference::changes(serial, other).map(|difference| format!("after transaction {index}: {difference}"))
+            difference::changes(serial, other)
+                .map(|difference| format!("after transaction {index}: {difference}"))
         };
         pairs.filter_map(root).next().or_else(|| difference::first(&self.attempt, &other.attempt))
     }
@@ -317,9 +322,8 @@ fn separately(case: &Case, skipping: &Attempt) -> Result<(), Mismatch> {
     bare.intermediate = false;
     bare.reward = None;
     let Ok(skipped) = skipping.as_ref().map(|outcome| &outcome.skipped) else { return Ok(()) };
-    let left: Vec<_> = (0..case.kept.len())
-        .filter(|index| skipped.iter().all(|skipped| skipped.index != *index))
-        .collect();
+    let left: Vec<_> =
+        (0..case.kept.len()).filter(|index| skipped.iter().all(|skipped| skipped.index != *index)).collect();
     bare = bare.keep(&left);
     let together = serial(&bare, Policy::Reject).attempt.map_err(fault)?;
     let mut state = bare.state.clone();

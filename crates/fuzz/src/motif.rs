@@ -355,11 +355,7 @@ fn touched_empty(stage: &mut Stage<'_>) -> Vec<Step> {
                 let victim = destroyer(stage.random.below(3) as u8);
                 Step::call(from, victim, words(&[U256::from(1), word(target)]))
             }
-            _ => Step::call(
-                from,
-                address_of(Part::Toucher),
-                words(&[word(target), stage.flag(40), gas]),
-            ),
+            _ => Step::call(from, address_of(Part::Toucher), words(&[word(target), stage.flag(40), gas])),
         };
         steps.push(step);
         steps.push(match stage.random.below(2) {
@@ -520,8 +516,7 @@ fn delegated_at_once(stage: &mut Stage<'_>) -> Vec<Step> {
                     };
                     let nonce_off = u64::from(stage.random.chance(15));
                     let forged = stage.random.chance(10);
-                    let target =
-                        if stage.random.chance(20) { Address::ZERO } else { delegate_target(stage) };
+                    let target = if stage.random.chance(20) { Address::ZERO } else { delegate_target(stage) };
                     Delegation { authority, target, nonce_off, forged }
                 })
                 .collect();

@@ -222,8 +222,7 @@ impl Step {
             if delegation.nonce_off == 0 && !delegation.forged {
                 applied.push(delegation.authority);
             }
-            let inner =
-                Authorization { chain_id: U256::from(chain.id), address: delegation.target, nonce };
+            let inner = Authorization { chain_id: U256::from(chain.id), address: delegation.target, nonce };
             let authority = if delegation.forged {
                 RecoveredAuthority::Invalid
             } else {

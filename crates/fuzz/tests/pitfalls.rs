@@ -12,9 +12,7 @@ use solder_engine::parallel::Clamp;
 use solder_engine::parallel::scheduler::{Finish, Scheduler, Task};
 use solder_engine::state::{MemoryState, StateAccount};
 use solder_engine::trie::state_root;
-use solder_engine::{
-    BlockOutcome, Code, ExecuteOptions, Fork, Parallel, Policy, Receipt, execute_block,
-};
+use solder_engine::{BlockOutcome, Code, ExecuteOptions, Fork, Parallel, Policy, Receipt, execute_block};
 use solder_fuzz::assembler::{Assembler, words};
 use solder_fuzz::cast::{self, Part, address_of};
 use solder_fuzz::check::{Mode, check, compare, many_modes, serial};
@@ -193,7 +191,8 @@ fn pitfall_05_the_producer_in_every_role() {
 fn pitfall_05_an_absent_producer_without_reward() {
     for fork in [Fork::Frontier, Fork::SpuriousDragon, Fork::Osaka] {
         let free = |step: Step| Step { tip: 0, ..step };
-        let steps = [free(observe(A, PRODUCER)), free(Step::transfer(B, C, wei(1))), free(observe(C, PRODUCER))];
+        let steps =
+            [free(observe(A, PRODUCER)), free(Step::transfer(B, C, wei(1))), free(observe(C, PRODUCER))];
         let mut case = case(fork, &steps);
         case.reward = Some(Reward::Disabled);
         let outcome = same(&case);
@@ -293,9 +292,7 @@ fn pitfall_10_a_location_is_its_whole_key() {
     let mut code = Assembler::new();
     code.number(1).argument(0).op(&[op::SLOAD, op::ADD, op::DUP1]).store_at(0);
     code.argument(0).op(&[op::SSTORE]).log(32);
-    let call = |bit: usize| {
-        Step::call(cast::SENDERS[bit % 4], SPECIAL, words(&[U256::from(1) << bit]))
-    };
+    let call = |bit: usize| Step::call(cast::SENDERS[bit % 4], SPECIAL, words(&[U256::from(1) << bit]));
     let steps: Vec<_> = (0..256).step_by(5).chain((0..256).step_by(7)).map(call).collect();
     let outcome = same(&with_code(Fork::Osaka, code, &[], &steps));
     let change = outcome.changes.accounts.iter().find(|change| change.address == SPECIAL).unwrap();
@@ -343,9 +340,8 @@ fn pitfall_12_a_touched_empty_account_is_gone_for_later_transactions() {
 #[test]
 fn pitfall_12_the_touch_of_ripemd_outlives_a_failure() {
     let ripemd = cast::precompile(3);
-    let fails = |from| {
-        Step::call(from, address_of(Part::Toucher), words(&[word(ripemd), number(1), number(100)]))
-    };
+    let fails =
+        |from| Step::call(from, address_of(Part::Toucher), words(&[word(ripemd), number(1), number(100)]));
     let steps = [fails(A), observe(B, ripemd), fails(C)];
     let prepare = |state: &mut MemoryState| state.insert(ripemd, StateAccount::default());
     let outcome = same(&Case::of_steps(Fork::SpuriousDragon, PRODUCER, prepare, &steps));
@@ -394,11 +390,9 @@ fn pitfall_13_the_protocols_calls_stand_around_the_transactions() {
     let mut request = vec![0x33; 48];
     request.extend_from_slice(&8u64.to_be_bytes());
     let contract = eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS;
-    let withdraw =
-        |from| Step { amount: wei(9), ..Step::call(from, contract, Bytes::from(request.clone())) };
+    let withdraw = |from| Step { amount: wei(9), ..Step::call(from, contract, Bytes::from(request.clone())) };
     let inactive = cast::precompile(0xff);
-    let meter =
-        |from, target| Step::call(from, address_of(Part::Meter), words(&[word(target), U256::ZERO]));
+    let meter = |from, target| Step::call(from, address_of(Part::Meter), words(&[word(target), U256::ZERO]));
     let steps = [
         beacon,
         withdraw(B),
@@ -430,8 +424,7 @@ fn pitfall_14_the_state_root_after_a_parallel_block_is_the_same() {
     let expected = serial(&case, Policy::Skip).attempt.unwrap();
     for workers in [1, 2, 8] {
         let mode = Mode::threads(workers);
-        let options =
-            ExecuteOptions { parallel: Some(mode.parallel), ..case.options(Policy::Skip, None) };
+        let options = ExecuteOptions { parallel: Some(mode.parallel), ..case.options(Policy::Skip, None) };
         let outcome = execute_block(&case.chain, case.fork, &case.block, &case.state, &options).unwrap();
         let root = |outcome: &BlockOutcome| {
             let mut state = case.state.clone();

@@ -16,7 +16,7 @@ use solder_engine::parallel::Schedule;
 
 pub use error::TraceError;
 pub use simulate::{Simulation, simulate};
-pub use summary::{Filter, PREDICTED_WORKERS, Summary};
+pub use summary::{Filter, PREDICTED_WORKERS, Summary, predicted_seconds};
 pub use trace::{read_trace, write_trace};
 
 /// Which block a schedule belongs to, and how long the block took.

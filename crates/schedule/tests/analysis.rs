@@ -8,7 +8,7 @@ use made::{block, chain, conflicting, independent, schedule, transaction};
 use solder_engine::parallel::Schedule;
 use solder_engine::parallel::record::Location;
 use solder_schedule::analysis::{CriticalPath, busy, critical_path, work};
-use solder_schedule::{Filter, Summary};
+use solder_schedule::{Filter, Summary, predicted_seconds};
 
 fn close(found: Option<f64>, expected: f64) {
     let found = found.unwrap();
@@ -96,6 +96,18 @@ fn summary_without_serial_times_measures_nothing_but_predicts() {
     assert_eq!(summary.measured_speedup, None);
     assert!(!summary.serial_measured);
     close(summary.predicted_speedup[1], 4.0);
+}
+
+#[test]
+fn what_recording_cost_is_taken_out_of_predictions() {
+    let mut made = block(1, independent(64));
+    let recorded = predicted_seconds(&made, 4);
+    assert!((recorded - 16e-6).abs() < 1e-12);
+    made.label.parallel_seconds = made.label.parallel_seconds.map(|seconds| seconds * 0.75);
+    assert!((predicted_seconds(&made, 4) - 12e-6).abs() < 1e-12);
+    assert!((predicted_seconds(&made, 1) - 48e-6).abs() < 1e-12);
+    made.label.parallel_seconds = None;
+    assert!((predicted_seconds(&made, 4) - recorded).abs() < 1e-12);
 }
 
 #[test]

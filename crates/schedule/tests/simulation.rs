@@ -65,9 +65,9 @@ fn a_chain_of_one_group_is_found_out() {
         made.locations[2 + tx as usize] = Location::Nonce(Address::with_last_byte(tx as u8));
     }
     let run = simulate(&made, 8);
-    // A first round is lost at most, not one for each transaction.
-    assert!(run.conflicts <= 16, "{run:?}");
-    assert!(run.makespan < 80_000, "{run:?}");
+    // What is lost at first is lost beside the chain, not in it.
+    assert!(run.executions <= 2 * u64::from(count), "{run:?}");
+    assert!(run.makespan < 70_000, "{run:?}");
 }
 
 #[test]

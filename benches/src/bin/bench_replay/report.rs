@@ -159,6 +159,7 @@ impl Report {
             "workloads": self.generated.iter().map(details).collect::<Vec<_>>(),
             "sums": self.sums(options),
             "schedule_overhead": self.schedule_overhead(options),
+            "prediction_errors": self.prediction_errors(options),
             "predictions": self.predictions.iter().map(prediction_json).collect::<Vec<_>>(),
             "outlook": self.outlook.iter().map(outlook_json).collect::<Vec<_>>(),
             "vs_serial": self.vs_serial(options),
@@ -208,6 +209,16 @@ impl Report {
         let error = self.predictions.iter().map(Prediction::error).max_by(f64::total_cmp);
         ratios.extend(error.map(|error| ("prediction_error".to_owned(), json!(error))));
         ratios
+    }
+
+    /// The largest error of a prediction, by worker count.
+    fn prediction_errors(&self, options: &Options) -> Map<String, Value> {
+        let largest = |workers: usize| {
+            let of_workers = self.predictions.iter().filter(|prediction| prediction.workers == workers);
+            of_workers.map(Prediction::error).max_by(f64::total_cmp)
+        };
+        let counts = std::iter::once(1).chain(options.workers.iter().copied());
+        counts.filter_map(|workers| Some((workers.to_string(), json!(largest(workers)?)))).collect()
     }
 
     /// Our serial seconds over our parallel ones.

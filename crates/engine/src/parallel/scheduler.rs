@@ -19,6 +19,8 @@ pub const WINDOW_PER_WORKER: usize = 32;
 /// The most long transactions that are begun out of order, for each worker.
 pub const EARLY_PER_WORKER: usize = 2;
 
+/// Transactions that must be free to begin before another worker is woken for them.
+pub const MIN_ROOM: usize = 16;
 /// Conflicts inside a group before it can be taken for a chain. Half of what it has begun must conflict, too: a router
 /// leads to many pools.
 pub const MIN_CHAIN_CONFLICTS: usize = 2;
@@ -103,6 +105,7 @@ pub struct Scheduler {
     before: Vec<[Option<u32>; 2]>,
     chained: Vec<u32>,
     conflicts: BTreeMap<u32, usize>,
+    min_room: usize,
 }
 
 /// A heap that gives the lowest first.
@@ -135,6 +138,7 @@ impl Scheduler {
             before: Vec::new(),
             chained: Vec::new(),
             conflicts: BTreeMap::new(),
+            min_room: MIN_ROOM,
         }
     }
 
@@ -170,7 +174,9 @@ impl Scheduler {
         }
         let commit = usize::from(!self.baton && self.phases[self.head] == Phase::Executed);
         let room = self.phases.len().min(self.head + self.window).saturating_sub(self.next);
-        (commit + self.redo.0.len() + self.parked.len() + room).min(2)
+        // A window that moves on by one is no reason to wake anybody: whoever moved it will look there itself.
+        let begin = if room >= self.min_room { 2 } else { 0 };
+        (commit + self.redo.0.len() + self.parked.len() + begin).min(2)
     }
 
     /// The next thing for a worker to do: commit before anything else, then what must run again (lowest first), then a
@@ -195,12 +201,25 @@ impl Scheduler {
                 return self.start(tx);
             }
         }
+        let mut futile = false;
         while self.next < self.phases.len() && self.next < self.head + self.window {
             let tx = self.next;
             self.next += 1;
             if self.phases[tx] == Phase::Waiting && !self.waits_in_chain(tx) {
+                if !self
+                    .groups
+                    .get(tx)
+                    .is_some_and(|groups| self.chained.iter().any(|it| groups.contains(it)))
+                {
+                    self.min_room = MIN_ROOM;
+                }
                 return self.start(tx);
             }
+            futile = true;
+        }
+        if futile {
+            // All that could begin waits in a chain: the next look is worth less.
+            self.min_room = (self.min_room * 2).min(self.window + 1);
         }
         match self.parked.pop_front() {
             Some((tx, ticket)) => Task::Await { tx, ticket },

@@ -89,7 +89,8 @@ impl Options {
                 "--threads" => options.threads_only = true,
                 "--blocks" => options.blocks = Some(value()?),
                 "--keep" => {
-                    let places: Result<Vec<usize>, _> = value()?.split(',').map(|text| text.trim().parse()).collect();
+                    let places: Result<Vec<usize>, _> =
+                        value()?.split(',').map(|text| text.trim().parse()).collect();
                     options.keep = Some(places.map_err(|_| "--keep: numbers with commas".to_owned())?);
                 }
                 "--what" => {

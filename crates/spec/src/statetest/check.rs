@@ -33,7 +33,7 @@ pub(super) struct ForkRules {
 
 /// How the transaction went.
 enum Attempt {
-    Ran(BlockOutcome),
+    Ran(Box<BlockOutcome>),
     Refused(Rejection),
 }
 
@@ -85,7 +85,7 @@ impl<'a> Prepared<'a> {
         };
         compare_exception(post, rules.fork, &attempt, &mut wrong);
         let outcome = match &attempt {
-            Attempt::Ran(outcome) => Some(outcome),
+            Attempt::Ran(outcome) => Some(outcome.as_ref()),
             Attempt::Refused(_) => None,
         };
         let logs = logs_hash(outcome.map(|outcome| outcome.receipts.as_slice()).unwrap_or_default());
@@ -148,7 +148,7 @@ impl<'a> Prepared<'a> {
         match execute_block(&rules.chain, rules.fork, &block, &self.state, &options) {
             Ok(outcome) => {
                 mode.count(&outcome);
-                Ok(Attempt::Ran(outcome))
+                Ok(Attempt::Ran(Box::new(outcome)))
             }
             Err(EngineError::Rejected(rejection)) => Ok(Attempt::Refused(rejection)),
             Err(EngineError::Fault(fault)) => Err(fault),
