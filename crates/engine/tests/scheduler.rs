@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
 
 use solder_engine::parallel::scheduler::{
-    EARLY_PER_WORKER, Finish, MAX_EXECUTIONS, Phase, Scheduler, Task, WINDOW_PER_WORKER,
+    EARLY_PER_WORKER, Finish, MAX_EXECUTIONS, MIN_CHAIN_CONFLICTS, Phase, Scheduler, Task, WINDOW_PER_WORKER,
 };
 use solder_engine::state::Ticket;
 
@@ -207,8 +207,14 @@ impl<M: Machine> World<M> {
                     return Err("invalidate".into());
                 };
                 if chained {
-                    let groups = (0..self.started.len()).map(|tx| GROUPS[tx % GROUPS.len()]).collect();
-                    self.machine.inner_mut().conflicted(tx, by, || groups);
+                    let machine = self.machine.inner_mut();
+                    if !machine.knows_groups() {
+                        let groups = (0..self.started.len()).map(|tx| GROUPS[tx % GROUPS.len()]);
+                        machine.set_groups(groups.collect());
+                    }
+                    for _ in 0..MIN_CHAIN_CONFLICTS {
+                        machine.conflicted(tx, by);
+                    }
                 }
                 self.machine.invalidate(tx);
             }
@@ -241,9 +247,11 @@ impl<M: Machine> World<M> {
 
     fn ask(&mut self, worker: usize) -> Result<(), String> {
         let promised = self.machine.has_task();
+        let before = self.machine.clone();
         let task = self.machine.next_task(worker);
-        // More may be promised than there is; and a worker other than the first may begin a long one early.
-        if !promised && worker == 0 && task != Task::Idle {
+        // More may be promised than there is; and who asks unpromised may begin what has not begun in its turn.
+        let begins = matches!(task, Task::Execute { tx, .. } if before.inner().phase(tx) == Phase::Waiting);
+        if !promised && !begins && task != Task::Idle {
             return Err(format!("nothing to do is promised, next_task gives {task:?}"));
         }
         self.workers[worker] = match task {
@@ -402,30 +410,31 @@ fn every_order_of_a_small_block_ends_with_all_committed_in_order() {
     for (transactions, workers) in [(0, 2), (1, 1), (1, 3), (2, 2), (2, 3), (3, 1), (3, 2), (3, 3)] {
         explored(transactions, workers, 0);
     }
-    assert!(explored(4, 3, 0).states > 50_000);
-    assert!(explored(4, 4, 0).states > 100_000);
+    assert!(explored(4, 2, 0).states > 50_000);
 }
 
 #[test]
 fn every_order_with_reads_that_are_not_answered_ends_too() {
-    for (transactions, workers, parks) in [(1, 1, 2), (1, 2, 2), (2, 1, 1), (2, 2, 2), (2, 3, 1), (3, 2, 1)] {
+    for (transactions, workers, parks) in [(1, 1, 2), (1, 2, 2), (2, 1, 1), (2, 2, 2), (2, 3, 1)] {
         explored(transactions, workers, parks);
     }
-    assert!(explored(3, 3, 1).states > 100_000);
+    assert!(explored(3, 2, 1).states > 100_000);
 }
 
 #[test]
-#[ignore = "takes half a minute: make fuzz WHAT=scheduler"]
+#[ignore = "takes minutes: make fuzz WHAT=scheduler"]
 fn every_order_of_larger_blocks_ends_too() {
-    assert!(explored(5, 3, 0).states > 500_000);
-    assert!(explored(4, 3, 1).states > 3_000_000);
+    assert!(explored(3, 3, 1).states > 500_000);
+    assert!(explored(4, 4, 0).states > 500_000);
+    assert!(explored(5, 2, 0).states > 500_000);
+    assert!(explored(4, 2, 1).states > 1_000_000);
 }
 
 /// A worker that sleeps must be woken after these events, and no others.
 #[test]
 fn events_that_make_work_are_known() {
-    let mut wakes = explored(3, 3, 1).wakes;
-    wakes.extend(explored(4, 3, 0).wakes);
+    let mut wakes = explored(3, 2, 1).wakes;
+    wakes.extend(explored(3, 3, 0).wakes);
     assert_eq!(wakes, BTreeSet::from(["block", "committed", "invalidate", "park", "published", "resume"]));
 }
 

@@ -19,7 +19,7 @@ pub(crate) trait Phases<'a> {
     /// Takes the whole balance of an account.
     fn drain(&mut self, address: Address) -> Result<U256, Fault>;
     /// Ends a phase, as a transaction ends.
-    fn settle(&mut self);
+    fn settle(&mut self) -> Result<(), Fault>;
     /// Moves on to the next block access index.
     fn next_access_index(&mut self);
 }
@@ -41,8 +41,9 @@ impl<'a, INSP> Phases<'a> for Machine<'a, INSP> {
         Machine::drain(self, address)
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self) -> Result<(), Fault> {
         Machine::settle(self);
+        Ok(())
     }
 
     fn next_access_index(&mut self) {
@@ -67,8 +68,9 @@ impl<'a> Phases<'a> for ParallelBlock<'a> {
         ParallelBlock::drain(self, address)
     }
 
-    /// Each step was committed by itself.
-    fn settle(&mut self) {}
+    fn settle(&mut self) -> Result<(), Fault> {
+        ParallelBlock::settle(self)
+    }
 
     fn next_access_index(&mut self) {
         ParallelBlock::next_access_index(self);

@@ -39,7 +39,7 @@ pub(crate) fn run<'a>(
             machine.credit(withdrawal.address, withdrawal.amount_wei())?;
         }
     }
-    machine.settle();
+    machine.settle()?;
     if job.spec.is_enabled_in(SpecId::PRAGUE) {
         outcome.requests = Some(Vec::new());
         collect_requests(job, calls, machine, outcome)?;

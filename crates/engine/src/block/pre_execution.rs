@@ -70,7 +70,7 @@ pub(crate) fn run<'a>(
             let balance = machine.drain(*account)?;
             machine.credit(dao::REFUND_CONTRACT, balance)?;
         }
-        machine.settle();
+        machine.settle()?;
     }
     for call in &calls.before {
         machine.system_call(call).map_err(rejection::from_revm)?;

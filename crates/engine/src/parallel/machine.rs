@@ -45,6 +45,7 @@ pub enum Attempt {
 /// The machine.
 pub struct FieldMachine<'a> {
     evm: FieldEvm<'a>,
+    phase_began: bool,
 }
 
 impl<'a> FieldMachine<'a> {
@@ -69,7 +70,8 @@ impl<'a> FieldMachine<'a> {
             error: Ok(()),
         };
         let instructions = instructions(spec, rules.net_gas_metering);
-        Self { evm: Evm::new_with_inspector(ctx, (), instructions, EthPrecompiles::new(spec)) }
+        let evm = Evm::new_with_inspector(ctx, (), instructions, EthPrecompiles::new(spec));
+        Self { evm, phase_began: false }
     }
 
     /// Runs a transaction at a position of the block.
@@ -121,22 +123,33 @@ impl<'a> FieldMachine<'a> {
         Ok(!journal.load_account_with_code(address)?.data.info.is_empty_code_hash())
     }
 
-    /// Credits an account outside of any transaction, which touches it.
-    pub fn credit(&mut self, address: Address, amount: U256, position: u32) -> Result<Accesses, Fault> {
+    /// Begins what is done outside of transactions, if it has not begun: it ends with [`Self::settle`].
+    fn phase(&mut self, position: u32) -> &mut FieldJournal<'a> {
         let journal = &mut self.evm.ctx.journaled_state;
-        journal.begin(position, Mode::Final);
-        journal.balance_incr(address, amount)?;
-        Ok(journal.take_accesses(true, 0))
+        if !self.phase_began {
+            journal.begin(position, Mode::Final);
+            self.phase_began = true;
+        }
+        journal
+    }
+
+    /// Credits an account outside of any transaction, which touches it.
+    pub fn credit(&mut self, address: Address, amount: U256, position: u32) -> Result<(), Fault> {
+        self.phase(position).balance_incr(address, amount)
     }
 
     /// Takes the whole balance of an account.
-    pub fn drain(&mut self, address: Address, position: u32) -> Result<(U256, Accesses), Fault> {
-        let journal = &mut self.evm.ctx.journaled_state;
-        journal.begin(position, Mode::Final);
-        let mut account = journal.load_account_mut(address)?.data;
+    pub fn drain(&mut self, address: Address, position: u32) -> Result<U256, Fault> {
+        let mut account = self.phase(position).load_account_mut(address)?.data;
         let balance = *account.balance();
         account.set_balance(U256::ZERO);
-        Ok((balance, journal.take_accesses(true, 0)))
+        Ok(balance)
+    }
+
+    /// Ends what was done outside of transactions, as a transaction ends.
+    pub fn settle(&mut self) -> Option<Accesses> {
+        let began = std::mem::take(&mut self.phase_began);
+        began.then(|| self.evm.ctx.journaled_state.take_accesses(true, 0))
     }
 
     /// 64-byte hashes answered from memory, and computed.

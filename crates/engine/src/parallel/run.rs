@@ -54,15 +54,20 @@ impl<'s> ParallelBlock<'s> {
 
     /// Credits an account outside of any transaction, which touches it.
     pub fn credit(&mut self, address: Address, amount: U256) -> Result<(), Fault> {
-        let accesses = self.first.machine.credit(address, amount, self.position)?;
-        self.commit(accesses)
+        self.first.machine.credit(address, amount, self.position)
     }
 
     /// Takes the whole balance of an account.
     pub fn drain(&mut self, address: Address) -> Result<U256, Fault> {
-        let (balance, accesses) = self.first.machine.drain(address, self.position)?;
-        self.commit(accesses)?;
-        Ok(balance)
+        self.first.machine.drain(address, self.position)
+    }
+
+    /// Ends a phase outside of transactions, as a transaction ends.
+    pub fn settle(&mut self) -> Result<(), Fault> {
+        match self.first.machine.settle() {
+            Some(accesses) => self.commit(accesses),
+            None => Ok(()),
+        }
     }
 
     /// Moves on to the next block access index.

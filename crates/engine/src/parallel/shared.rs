@@ -73,6 +73,8 @@ pub struct Shared<'a> {
     pub access_list: Mutex<Option<AccessRecorder>>,
     /// Attempts by transaction.
     pub attempts: Vec<Mutex<Attempted>>,
+    /// The cell of the block's producer.
+    beneficiary: u32,
     scheduler: Mutex<Scheduler>,
     failure: Mutex<Option<EngineError>>,
     events: AtomicU64,
@@ -95,6 +97,7 @@ impl<'a> Shared<'a> {
         transactions: &'a [Transaction],
         options: Parallel,
     ) -> Self {
+        let beneficiary = cells.account_number(rules.env.beneficiary);
         let listed = rules.cfg.spec.is_enabled_in(SpecId::AMSTERDAM);
         Self {
             rules,
@@ -107,6 +110,7 @@ impl<'a> Shared<'a> {
             stop: AtomicBool::new(false),
             access_list: Mutex::new(listed.then(AccessRecorder::default)),
             attempts: (0..transactions.len()).map(|_| Mutex::default()).collect(),
+            beneficiary,
             scheduler: Mutex::new(Scheduler::new(transactions.len(), options.workers, &|tx| {
                 transactions[tx].gas_limit
             })),
@@ -226,15 +230,15 @@ impl<'a> Shared<'a> {
             self.list_accesses(recorder, accesses);
         }
         let mut news = accesses.commit(self.cells, position, before, state_clear);
-        if let Some((address, amount)) = accesses.reward {
-            news = news.max(self.credit(address, amount, position)?);
+        if let Some(amount) = accesses.reward {
+            news = news.max(self.reward(amount, position)?);
         }
         Ok(news)
     }
 
     /// Credits the block's producer with what a transaction paid.
-    pub fn credit(&self, address: Address, amount: U256, position: u32) -> Result<Option<u32>, Fault> {
-        let mut cell = self.cells.account(self.cells.account_number(address));
+    pub fn reward(&self, amount: U256, position: u32) -> Result<Option<u32>, Fault> {
+        let mut cell = self.cells.account(self.beneficiary);
         read_now(self.reader, |reader| cell.ensure_loaded(reader))?;
         // revm leaves a balance alone that would overflow.
         let fits = cell.now.balance.checked_add(amount).is_some();

@@ -332,8 +332,8 @@ impl<'s> Worker<'s> {
         match ready {
             Ready::Fresh(ended) => {
                 let (news, reward) = self.machine.journal().commit(ended.incarnation, published);
-                let Some((address, amount)) = reward else { return Ok(news) };
-                Ok(news.max(self.shared.credit(address, amount, position)?))
+                let Some(amount) = reward else { return Ok(news) };
+                Ok(news.max(self.shared.reward(amount, position)?))
             }
             Ready::Kept(mut executed) => self.shared.commit(&mut executed.accesses, position, published),
         }

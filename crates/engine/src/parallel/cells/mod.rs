@@ -35,7 +35,9 @@ struct Pending<T> {
     write: T,
 }
 
+/// A pair of cache lines of its own, since neighbours are other workers'.
 #[derive(Default)]
+#[repr(align(128))]
 struct Shard {
     accounts: AddressMap<u32>,
     slots: HashMap<(u32, U256), u32>,

@@ -51,7 +51,7 @@ pub struct Accesses {
     /// Slots.
     pub slots: Vec<SlotAccess>,
     /// What the block's producer earns by it, where the transaction did not look at the producer's account.
-    pub reward: Option<(Address, U256)>,
+    pub reward: Option<U256>,
     /// Which attempt.
     pub incarnation: usize,
 }

@@ -157,7 +157,7 @@ pub struct FieldJournal<'a> {
     /// The endowment of a creation that begins: its creator's balance is compared with it.
     pub(super) endowment: Option<U256>,
     /// What was credited at the very end to an account that the transaction did not look at.
-    pub(super) reward: Option<(Address, U256)>,
+    pub(super) reward: Option<U256>,
     /// The read that has no answer yet.
     pub(super) waiting: Option<Ticket>,
     /// The position of a lower transaction that is to run again and wrote what was just looked at; 0 for none.

@@ -17,7 +17,7 @@ impl FieldJournal<'_> {
         let known = self.index.get(&address).copied();
         let looked_at = known.filter(|entry| self.entries[*entry as usize].run == self.run);
         if looked_at.is_none() && !self.spec.is_enabled_in(SpecId::AMSTERDAM) {
-            self.reward = Some((address, amount));
+            self.reward = Some(amount);
             return Ok(());
         }
         use revm::context::JournalTr;
@@ -92,11 +92,7 @@ impl FieldJournal<'_> {
 
     /// Makes the writes part of the block, straight from the journal. Gives the highest position that may have seen
     /// something else, and what the producer earns.
-    pub fn commit(
-        &mut self,
-        incarnation: usize,
-        before: &Published,
-    ) -> (Option<u32>, Option<(Address, U256)>) {
+    pub fn commit(&mut self, incarnation: usize, before: &Published) -> (Option<u32>, Option<U256>) {
         let (cells, position, clear) = (self.database.cells, self.position, self.state_clear());
         let mut news = None;
         for entry in &self.loaded {
