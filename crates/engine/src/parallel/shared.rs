@@ -211,9 +211,9 @@ impl<'a> Shared<'a> {
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Whether commits need what was observed as a record: for the schedule, or for the block access list.
+    /// Whether commits need what was observed as a record: for the block access list.
     pub fn keeps_records(&self) -> bool {
-        self.options.record || self.rules.cfg.spec.is_enabled_in(SpecId::AMSTERDAM)
+        self.rules.cfg.spec.is_enabled_in(SpecId::AMSTERDAM)
     }
 
     /// Makes an incarnation's writes part of the block. Gives the highest position that may have seen something else.

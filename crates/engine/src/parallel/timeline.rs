@@ -5,10 +5,9 @@ use std::time::Instant;
 use alloy_primitives::map::HashMap;
 use revm::context::result::ExecutionResult;
 
-use super::cells::position_of;
-use super::journal::{Accesses, Conflict, field_location};
+use super::cells::Cells;
+use super::journal::{Conflict, field_location};
 use super::record::{Ending, Location, ReadRecord, Schedule, Span, TransactionRecord};
-use super::shared::Shared;
 
 /// A worker's part of the schedule.
 #[derive(Debug)]
@@ -16,23 +15,57 @@ pub struct Timeline {
     began: Option<Instant>,
     spans: Vec<Span>,
     aborted: Vec<((usize, usize), Option<Conflict>)>,
-    kept: Vec<(usize, Kept)>,
+    kept: Vec<Kept>,
+    reads: Vec<(Place, u32)>,
+    writes: Vec<Place>,
 }
 
-/// A committed transaction, with its locations by name.
-#[derive(Debug, Default)]
+/// A committed transaction: its numbers, and where its part of the flat lists ends.
+#[derive(Debug)]
 struct Kept {
+    transaction: usize,
     gas_used: u64,
     execution: u64,
     commit: u64,
-    reads: Vec<(Location, u32)>,
-    writes: Vec<Location>,
+    reads: usize,
+    writes: usize,
+}
+
+/// A location by the number of its cell: an account's field, or a slot. Names are looked up when the block is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Balance, nonce, code or existence (0 to 3) of an account's cell.
+    Field(u32, u8),
+    /// A slot's cell.
+    Slot(u32),
+}
+
+impl Place {
+    fn location(self, cells: &Cells) -> Location {
+        match self {
+            Self::Field(account, field) => field_location(cells.account(account).address, usize::from(field)),
+            Self::Slot(slot) => {
+                let (account, key) = {
+                    let slot = cells.slot(slot);
+                    (slot.account, slot.key)
+                };
+                Location::Slot(cells.account(account).address, key)
+            }
+        }
+    }
 }
 
 impl Timeline {
     /// A timeline that records, or one that does not.
     pub fn new(records: bool, began: Instant) -> Self {
-        Self { began: records.then_some(began), spans: Vec::new(), aborted: Vec::new(), kept: Vec::new() }
+        Self {
+            began: records.then_some(began),
+            spans: Vec::new(),
+            aborted: Vec::new(),
+            kept: Vec::new(),
+            reads: Vec::new(),
+            writes: Vec::new(),
+        }
     }
 
     /// Nanoseconds since the block began.
@@ -63,56 +96,34 @@ impl Timeline {
     /// An incarnation is kept: its reads with the writes that they saw, before it is committed.
     pub fn keep(
         &mut self,
-        tx: usize,
-        shared: &Shared<'_>,
-        accesses: &Accesses,
+        transaction: usize,
         execution: u64,
         result: &ExecutionResult,
+        seen: impl FnOnce(&mut Vec<(Place, u32)>, &mut Vec<Place>),
     ) {
         if self.began.is_none() {
             return;
         }
-        let mut kept = Kept { gas_used: result.gas().tx_gas_used(), execution, ..Kept::default() };
-        for access in &accesses.accounts {
-            let cell = shared.cells.account(access.cell);
-            let written = access.written_fields();
-            for (field, observed) in access.observed_fields().into_iter().enumerate() {
-                if observed {
-                    // What holds on the state before the block too depends on nobody.
-                    let free = access.held_before(field, &cell);
-                    let writer = if free { 0 } else { cell.writers[field] };
-                    kept.reads.push((field_location(cell.address, field), writer));
-                }
-                if written[field] {
-                    kept.writes.push(field_location(cell.address, field));
-                }
-            }
-        }
-        for access in &accesses.slots {
-            let (account, key) = {
-                let slot = shared.cells.slot(access.cell);
-                (slot.account, slot.key)
-            };
-            let location = Location::Slot(shared.cells.account(account).address, key);
-            if let Some(version) = access.seen {
-                kept.reads.push((location, position_of(version)));
-            }
-            if access.write.is_some() {
-                kept.writes.push(location);
-            }
-        }
-        self.kept.push((tx, kept));
+        seen(&mut self.reads, &mut self.writes);
+        self.kept.push(Kept {
+            transaction,
+            gas_used: result.gas().tx_gas_used(),
+            execution,
+            commit: 0,
+            reads: self.reads.len(),
+            writes: self.writes.len(),
+        });
     }
 
     /// The transaction that was kept last is committed.
     pub fn committed(&mut self, tx: usize, nanoseconds: u64) {
-        if let Some((_, kept)) = self.kept.last_mut().filter(|(kept, _)| *kept == tx) {
+        if let Some(kept) = self.kept.last_mut().filter(|kept| kept.transaction == tx) {
             kept.commit = nanoseconds;
         }
     }
 
     /// Puts the workers' timelines together.
-    pub fn join(timelines: Vec<Self>, transactions: usize, wall: u64) -> Schedule {
+    pub fn join(timelines: Vec<Self>, transactions: usize, wall: u64, cells: &Cells) -> Schedule {
         let mut schedule = Schedule { workers: timelines.len() as u32, wall, ..Schedule::default() };
         schedule.transactions.resize_with(transactions, TransactionRecord::default);
         let mut names = Names::default();
@@ -132,17 +143,22 @@ impl Timeline {
                 };
                 schedule.spans[firsts[worker] + place].ending = ending;
             }
-            for (tx, kept) in timeline.kept {
-                let reads = kept.reads.into_iter().map(|(location, position)| ReadRecord {
-                    location: names.number(location),
-                    writer: transaction_at(position),
-                });
-                schedule.transactions[tx] = TransactionRecord {
+            let (mut reads, mut writes) = (0, 0);
+            for kept in timeline.kept {
+                let read = |(place, position): &(Place, u32)| ReadRecord {
+                    location: names.place(*place, cells),
+                    writer: transaction_at(*position),
+                };
+                let reads_of = timeline.reads[reads..kept.reads].iter().map(read).collect();
+                let write = |place: &Place| names.place(*place, cells);
+                let writes_of = timeline.writes[writes..kept.writes].iter().map(write).collect();
+                (reads, writes) = (kept.reads, kept.writes);
+                schedule.transactions[kept.transaction] = TransactionRecord {
                     gas_used: kept.gas_used,
                     execution: kept.execution,
                     commit: kept.commit,
-                    reads: reads.collect(),
-                    writes: kept.writes.into_iter().map(|location| names.number(location)).collect(),
+                    reads: reads_of,
+                    writes: writes_of,
                 };
             }
         }
@@ -158,11 +174,21 @@ fn transaction_at(position: u32) -> Option<u32> {
 
 #[derive(Default)]
 struct Names {
+    places: HashMap<Place, u32>,
     numbers: HashMap<Location, u32>,
     locations: Vec<Location>,
 }
 
 impl Names {
+    fn place(&mut self, place: Place, cells: &Cells) -> u32 {
+        if let Some(number) = self.places.get(&place) {
+            return *number;
+        }
+        let number = self.number(place.location(cells));
+        self.places.insert(place, number);
+        number
+    }
+
     fn number(&mut self, location: Location) -> u32 {
         *self.numbers.entry(location).or_insert_with(|| {
             self.locations.push(location);

@@ -308,9 +308,14 @@ impl<'s> Worker<'s> {
                 fault => return Err(fault),
             },
             Ok(result) => {
-                if let Ready::Kept(executed) = &ready {
-                    let nanoseconds = executed.ended.nanoseconds;
-                    self.timeline.keep(tx, self.shared, &executed.accesses, nanoseconds, &result);
+                if self.shared.options.record {
+                    let cells = self.shared.cells;
+                    let execution = ready.ended().nanoseconds;
+                    let Self { timeline, machine, .. } = self;
+                    timeline.keep(tx, execution, &result, |reads, writes| match &ready {
+                        Ready::Fresh(_) => machine.journal().list_places(reads, writes),
+                        Ready::Kept(executed) => executed.accesses.list_places(cells, reads, writes),
+                    });
                     // Keeping the record is no part of the commit.
                     start = self.timeline.now();
                 }

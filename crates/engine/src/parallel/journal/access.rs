@@ -12,6 +12,7 @@ use crate::parallel::observed::{
     ALIVE, ASSUMED, BALANCE_BOUND, CODE, EXACT_BALANCE, EXISTENCE, NONCE, RESET,
 };
 use crate::parallel::record::Location;
+use crate::parallel::timeline::Place;
 
 /// An account that an incarnation observed or wrote.
 #[derive(Clone, Debug)]
@@ -131,6 +132,52 @@ impl Observation<'_> {
         (existence || alive || reset).then_some(3)
     }
 
+    /// Lists what was observed with the position of the write that it saw, and what is written. What also holds before
+    /// the block, or was taken for granted, depends on nobody: 0.
+    pub fn list_places(
+        &self,
+        cells: &Cells,
+        account: u32,
+        write: Option<(Life, [bool; 3])>,
+        reads: &mut Vec<(Place, u32)>,
+        writes: &mut Vec<Place>,
+    ) {
+        let saw = |what: u8| self.observed & what != 0;
+        let fields =
+            [saw(EXACT_BALANCE | BALANCE_BOUND), saw(NONCE), saw(CODE), saw(EXISTENCE | ALIVE | RESET)];
+        if fields.contains(&true) {
+            let cell = cells.account(account);
+            for field in (0..4u8).filter(|field| fields[usize::from(*field)]) {
+                let free = self.held_before(field, &cell.fields_before());
+                let writer = if free { 0 } else { cell.writers[usize::from(field)] };
+                reads.push((Place::Field(account, field), writer));
+            }
+        }
+        let Some((life, [balance, nonce, code])) = write else { return };
+        let ended = life == Life::Destroyed;
+        let born = !self.seen.exists || life != Life::Touched;
+        for (field, written) in (0..4u8).zip([balance || ended, nonce || ended, code || ended, born]) {
+            if written {
+                writes.push(Place::Field(account, field));
+            }
+        }
+    }
+
+    fn held_before(&self, field: u8, before: &Fields) -> bool {
+        let taken_for_granted = self.observed & ASSUMED != 0;
+        match field {
+            0 if self.observed & EXACT_BALANCE == 0 => {
+                taken_for_granted || (self.lowest..=self.highest).contains(&before.balance)
+            }
+            1 => taken_for_granted || before.nonce == self.seen.nonce,
+            3 => {
+                let same = before.exists == self.seen.exists && before.is_alive() == self.seen.is_alive();
+                same && self.seen.reset == 0
+            }
+            _ => false,
+        }
+    }
+
     /// The first observation that does not hold for a transaction at `position`.
     pub fn check(
         &self,
@@ -195,39 +242,6 @@ impl AccountAccess {
             .as_ref()
             .is_some_and(|write| !write.delta.amount.is_zero() && write.life != Life::Destroyed)
     }
-
-    /// Which fields a lower write can make stale.
-    pub fn observed_fields(&self) -> [bool; 4] {
-        let saw = |what: u8| self.observed & what != 0;
-        [saw(EXACT_BALANCE | BALANCE_BOUND), saw(NONCE), saw(CODE), saw(EXISTENCE | ALIVE | RESET)]
-    }
-
-    /// Whether what was observed of a field also holds before the block, or was taken for granted: then no write of
-    /// the block had to come first.
-    pub fn held_before(&self, field: usize, cell: &AccountState) -> bool {
-        let taken_for_granted = self.observed & ASSUMED != 0;
-        let before = cell.fields_before();
-        match field {
-            0 if self.observed & EXACT_BALANCE == 0 => {
-                taken_for_granted || (self.lowest..=self.highest).contains(&before.balance)
-            }
-            1 => taken_for_granted || before.nonce == self.seen.nonce,
-            3 => {
-                let same = before.exists == self.seen.exists && before.is_alive() == self.seen.is_alive();
-                same && self.seen.reset == 0
-            }
-            _ => false,
-        }
-    }
-
-    /// Which fields were written.
-    pub fn written_fields(&self) -> [bool; 4] {
-        let Some(write) = &self.write else { return [false; 4] };
-        let ended = write.life == Life::Destroyed;
-        let moved = !write.delta.amount.is_zero();
-        let alive = !self.seen.exists || write.life != Life::Touched;
-        [moved || ended, write.nonce.is_some() || ended, write.code.is_some() || ended, alive]
-    }
 }
 
 /// The location of a field of an account.
@@ -241,6 +255,25 @@ pub fn field_location(address: Address, field: usize) -> Location {
 }
 
 impl Accesses {
+    /// Lists what was observed, with the position of the write that it saw, and what is written.
+    pub fn list_places(&self, cells: &Cells, reads: &mut Vec<(Place, u32)>, writes: &mut Vec<Place>) {
+        for access in &self.accounts {
+            let write = access.write.as_ref().map(|write| {
+                let moved = !write.delta.amount.is_zero();
+                (write.life, [moved, write.nonce.is_some(), write.code.is_some()])
+            });
+            access.observation().list_places(cells, access.cell, write, reads, writes);
+        }
+        for access in &self.slots {
+            if let Some(version) = access.seen {
+                reads.push((Place::Slot(access.cell), position_of(version)));
+            }
+            if access.write.is_some() {
+                writes.push(Place::Slot(access.cell));
+            }
+        }
+    }
+
     /// Whether all that was observed holds for a transaction at `position`, published writes below it included. At the
     /// commit position nothing below is left unpublished, so that the answer is final there.
     pub fn validate(

@@ -7,8 +7,9 @@ use revm::state::Account;
 use super::access::{Accesses, AccountAccess, Conflict, Observation, Published, SlotAccess, check_slot};
 use super::{Entry, FieldJournal, HALF, NO_CELL};
 use crate::error::Fault;
-use crate::parallel::cells::{AccountWrite, Delta, Life};
+use crate::parallel::cells::{AccountWrite, Delta, Life, position_of};
 use crate::parallel::recorder::{self, Recorder};
+use crate::parallel::timeline::Place;
 
 impl FieldJournal<'_> {
     /// Credits the block's producer after everything else. Where the transaction has not looked at that account, the
@@ -88,6 +89,38 @@ impl FieldJournal<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Lists what was observed, with the position of the write that it saw, and what is written.
+    pub fn list_places(&self, reads: &mut Vec<(Place, u32)>, writes: &mut Vec<Place>) {
+        let cells = self.database.cells;
+        for entry in &self.loaded {
+            let known = &self.entries[*entry as usize];
+            let (account, seen) = (&known.account, &known.seen);
+            let life = match (account.is_selfdestructed_locally(), account.is_created_locally()) {
+                (true, _) => Life::Destroyed,
+                (_, true) => Life::Created,
+                _ => Life::Touched,
+            };
+            let moved = account.info.balance != seen.balance;
+            let changed = [moved, account.info.nonce != seen.nonce, account.info.code_hash != seen.code_hash];
+            let written = account.is_touched() || life == Life::Destroyed;
+            let (observed, lowest, highest) = (known.observed.get(), known.lowest, known.highest);
+            let observation = Observation { observed, seen, lowest, highest, moves_balance: moved };
+            observation.list_places(cells, known.cell, written.then_some((life, changed)), reads, writes);
+        }
+        for slot in self.loaded_slots.iter().map(|slot| &self.slots[*slot as usize]) {
+            // A slot of an account created here gets its cell when it is written.
+            if slot.cell == NO_CELL {
+                continue;
+            }
+            if let Some(version) = slot.version {
+                reads.push((Place::Slot(slot.cell), position_of(version)));
+            }
+            if slot.value.present_value != slot.value.original_value {
+                writes.push(Place::Slot(slot.cell));
+            }
+        }
     }
 
     /// Makes the writes part of the block, straight from the journal. Gives the highest position that may have seen
