@@ -3,6 +3,8 @@
 //! stale, whether a state read is answered at once) is a choice here. A search that finds nothing proves little, so
 //! machines that are broken on purpose must be found out too.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
