@@ -1,5 +1,5 @@
 # run: replay the sample blocks.  test: every test.  bench, bench-engine, bench-replay: measured against revm.
-# lint: formats, lints, types.  conformance: the official fixtures.  wheel: a release build.  lock: pin requirements.
+# lint: formats, lints, types.  conformance: the official fixtures.  wheel: a release build.  lock: pin requirements.  fuzz: look for blocks that differ.
 #
 # SOLDER_DATA names the data folder (fixtures, mainnet blocks); without it the suites that need it are "absent".
 
@@ -10,9 +10,10 @@ BIN := $(VENV)/bin
 CARGO ?= cargo
 RUST := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml $(wildcard Cargo.lock)
 # The test build is the release build: the interpreter is compiled once, and the fixtures run at full speed.
+CARGO_TEST := $(CARGO) test --release --locked
+# Of `make fuzz`: seconds, and what is searched.
 TIME ?= 60
 WHAT ?= all
-CARGO_TEST := $(CARGO) test --release --locked
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

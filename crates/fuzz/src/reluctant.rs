@@ -1,4 +1,5 @@
-//! A state that answers some reads only after somebody waited, so that transactions park.
+//! States that do not answer at once: some reads are answered only after somebody waited, so that transactions park; or
+//! one account cannot be read at all.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -97,5 +98,51 @@ impl StateReader for Reluctant<'_> {
         answers.served.insert(asked);
         answers.waits += 1;
         Ok(())
+    }
+}
+
+/// A state in which one account cannot be read.
+pub struct Failing<'a> {
+    /// All else.
+    pub state: &'a MemoryState,
+    /// Which account.
+    pub address: Address,
+}
+
+impl Failing<'_> {
+    fn check(&self, address: Address) -> Result<(), Fault> {
+        if address == self.address {
+            return Err(Fault::StateRead(format!("{address} cannot be read")));
+        }
+        Ok(())
+    }
+}
+
+impl StateReader for Failing<'_> {
+    fn account(&self, address: Address) -> Result<Read<Option<AccountInfo>>, Fault> {
+        self.check(address)?;
+        self.state.account(address)
+    }
+
+    fn storage(&self, address: Address, hint: Option<AccountId>, slot: U256) -> Result<Read<U256>, Fault> {
+        self.check(address)?;
+        self.state.storage(address, hint, slot)
+    }
+
+    fn code(&self, hash: B256) -> Result<Read<Bytecode>, Fault> {
+        self.state.code(hash)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<Read<B256>, Fault> {
+        self.state.block_hash(number)
+    }
+
+    fn slots(&self, address: Address) -> Result<Read<Vec<(U256, U256)>>, Fault> {
+        self.check(address)?;
+        self.state.slots(address)
+    }
+
+    fn wait(&self, ticket: Ticket) -> Result<(), Fault> {
+        self.state.wait(ticket)
     }
 }

@@ -5,9 +5,10 @@
 
 use std::path::PathBuf;
 
-use solder_engine::{Fork, Policy};
+use solder_engine::{ExecuteOptions, Fork, Policy, execute_block};
 use solder_fuzz::check::{Mode, check, serial};
-use solder_fuzz::{Case, Tally, Watch, blocks, modes, motif};
+use solder_fuzz::reluctant::Failing;
+use solder_fuzz::{Case, Tally, Watch, blocks, cast, difference, modes, motif};
 
 /// Seeds of the bounded part.
 const SEEDS: u64 = 500;
@@ -65,6 +66,45 @@ fn real_blocks_are_the_same_in_parallel() {
         (case, modes)
     }));
     assert_eq!(tally.blocks, count);
+}
+
+/// A read that fails is a fault in parallel exactly where it is one in serial: what only a wrong incarnation asks for
+/// harms nobody.
+#[test]
+fn a_read_that_fails_fails_the_same_blocks() {
+    let (mut faults, mut runs) = (0, 0);
+    for seed in 0..60 {
+        let case = Case::generate(seed);
+        for address in
+            [cast::POOR[0], cast::ABSENT[0], cast::SENDERS[2], cast::destroyer(0), cast::program(1)]
+        {
+            let state = Failing { state: &case.state, address };
+            let run = |parallel| {
+                let options = ExecuteOptions { parallel, ..case.options(Policy::Skip, None) };
+                execute_block(&case.chain, case.fork, &case.block, &state, &options)
+            };
+            let expected = run(None);
+            faults += usize::from(expected.is_err());
+            for mode in [
+                Mode::threads(2),
+                Mode::threads(8),
+                Mode::interleaved(3, seed),
+                Mode::interleaved(2, seed).misled(),
+            ] {
+                runs += 1;
+                let got = run(Some(mode.parallel));
+                if let Some(difference) = difference::first(&expected, &got) {
+                    panic!(
+                        "seed {seed}, {} unreadable: {difference} ({})",
+                        cast::name(address),
+                        mode.arguments()
+                    );
+                }
+            }
+        }
+    }
+    println!("{runs} runs, {faults} of {} blocks at fault", runs / 4);
+    assert!(faults > 50 && faults < 290, "{faults}");
 }
 
 #[test]

@@ -230,6 +230,23 @@ fn pitfall_06_a_delegation_is_published_each_time_its_hash_changes() {
     assert_eq!(logged(&outcome.receipts[8], 1), U256::ZERO);
 }
 
+/// An account that is touched while empty does not exist afterwards, so setting its code costs the same as ever. (The
+/// journal of a block must not take the touch for existence.)
+#[test]
+fn pitfall_06_a_touched_empty_authority_gets_no_refund_of_an_existing_one() {
+    for authority in [cast::ABSENT[0], cast::EMPTY[0]] {
+        let delegation = Delegation { authority, target: SPECIAL, nonce_off: 0, forged: false };
+        let set = Step::call(B, C, Bytes::new()).of_kind(Kind::SetCode(vec![delegation]));
+        let touch = Step::transfer(A, authority, wei(0));
+        let touched = Step::call(D, address_of(Part::Toucher), words(&[word(authority)]));
+        let gas = |case: Case| same(&case).receipts.last().map(|receipt| receipt.gas_used).unwrap();
+        let alone = gas(case(Fork::Osaka, std::slice::from_ref(&set)));
+        assert_eq!(gas(case(Fork::Osaka, &[touch, touched, set.clone()])), alone);
+        let funded = gas(case(Fork::Osaka, &[Step::transfer(A, authority, wei(1)), set]));
+        assert!(funded < alone, "{funded} and {alone}");
+    }
+}
+
 /// What an SSTORE costs depends on zero and non-zero, so a balance in a token cannot be made up.
 #[test]
 fn pitfall_07_the_price_of_a_write_follows_from_the_values() {
