@@ -1,6 +1,6 @@
 # run: replay the sample blocks.  test: every test.  bench, bench-engine, bench-replay: measured against revm.
-# lint: formats, lints, types.  conformance: the official fixtures.  wheel: a release build.  lock: pin requirements.  fuzz: look for blocks that differ.
-#
+# lint: formats, lints, types.  conformance: the official fixtures.  wheel: a release build.  lock: pin requirements.
+# fuzz: look for blocks that end otherwise in parallel (TIME=60, WHAT=all|hostile|blocks|scheduler).
 # SOLDER_DATA names the data folder (fixtures, mainnet blocks); without it the suites that need it are "absent".
 
 PYTHON ?= python3

@@ -105,9 +105,13 @@ impl Cells {
         lock(self.slots.get(number))
     }
 
-    /// How many accounts and slots there are.
+    /// How many accounts and slots there are. A cell gets its number before it forgets what an earlier block left in it,
+    /// under the lock of its shard: with all of them held, none is in between.
     pub fn len(&self) -> (u32, u32) {
-        (self.accounts.len(), self.slots.len())
+        let held: Vec<_> = self.shards.iter().map(lock).collect();
+        let counts = (self.accounts.len(), self.slots.len());
+        drop(held);
+        counts
     }
 
     /// Forgets the block but keeps the memory that a block of usual size needs.

@@ -491,6 +491,10 @@ impl<'a> JournalTr for FieldJournal<'a> {
             self.load_code(entry).map_err(JournalLoadError::DBError)?;
         } else {
             self.observe_balance(entry);
+            if self.spec.is_enabled_in(SpecId::AMSTERDAM) {
+                // CREATE asks so for its creator and derives the new address from the nonce, before any frame begins.
+                self.observe_nonce(entry);
+            }
         }
         let is_empty = self.observe_new(entry);
         Ok(AccountInfoLoad::new(&self.account_of(entry).info, cold, is_empty))
