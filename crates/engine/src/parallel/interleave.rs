@@ -16,7 +16,8 @@ struct Table {
 #[derive(Debug)]
 pub struct Turns {
     table: Mutex<Table>,
-    changed: Condvar,
+    /// One for each worker: only the one whose turn it is wakes up.
+    bells: Vec<Condvar>,
 }
 
 impl Turns {
@@ -25,7 +26,7 @@ impl Turns {
         let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut table = Table { random, turn: 0, arrived: 0, present: vec![true; workers] };
         table.turn = table.draw();
-        Self { table: Mutex::new(table), changed: Condvar::new() }
+        Self { table: Mutex::new(table), bells: (0..workers).map(|_| Condvar::new()).collect() }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -34,7 +35,7 @@ impl Turns {
 
     fn wait(&self, mut table: MutexGuard<'_, Table>, worker: usize) {
         while table.arrived < table.present.len() || table.turn != worker {
-            table = self.changed.wait(table).unwrap_or_else(PoisonError::into_inner);
+            table = self.bells[worker].wait(table).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -42,7 +43,9 @@ impl Turns {
     pub fn enter(&self, worker: usize) {
         let mut table = self.table();
         table.arrived += 1;
-        self.changed.notify_all();
+        if table.arrived == table.present.len() {
+            self.bells[table.turn].notify_one();
+        }
         self.wait(table, worker);
     }
 
@@ -54,7 +57,7 @@ impl Turns {
         }
         table.turn = table.draw();
         if table.turn != worker {
-            self.changed.notify_all();
+            self.bells[table.turn].notify_one();
             self.wait(table, worker);
         }
     }
@@ -64,7 +67,7 @@ impl Turns {
         let mut table = self.table();
         table.present[worker] = false;
         table.turn = table.draw();
-        self.changed.notify_all();
+        self.bells[table.turn].notify_one();
     }
 }
 
