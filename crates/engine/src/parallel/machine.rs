@@ -94,7 +94,7 @@ impl<'a> FieldMachine<'a> {
     /// What the last run observed and wrote, to be kept until its turn comes.
     pub fn take(&mut self, ended: Ended) -> Box<Executed> {
         let accesses = self.evm.ctx.journaled_state.take_accesses(ended.result.is_ok(), ended.incarnation);
-        Box::new(Executed { accesses, ended })
+        Box::new(Executed { accesses, ended, is_published: false })
     }
 
     /// The journal of the last run.

@@ -167,7 +167,7 @@ impl<'s> Worker<'s> {
     fn publish(
         &mut self,
         tx: usize,
-        executed: Box<Executed>,
+        mut executed: Box<Executed>,
         line: &Line<'_, '_>,
     ) -> Result<(), EngineError> {
         let misled = executed.ended.mode == Mode::Misled;
@@ -176,6 +176,7 @@ impl<'s> Worker<'s> {
             let (published, news) =
                 executed.accesses.publish(self.shared.cells, Shared::position(tx), &attempted.published);
             attempted.published = published;
+            executed.is_published = true;
             attempted.executed = Some(executed);
             news
         };

@@ -1,5 +1,7 @@
 //! The cell of an account.
 
+use std::collections::VecDeque;
+
 use alloy_primitives::{Address, B256};
 use revm::state::{AccountId, Bytecode};
 
@@ -27,7 +29,7 @@ pub struct AccountState {
     pub created: bool,
     /// A committed transaction destroyed it.
     pub destroyed: bool,
-    pending: Vec<Pending<AccountWrite>>,
+    pending: VecDeque<Pending<AccountWrite>>,
     /// The highest position that looked at it.
     reader: u32,
     /// Who wrote last: balance, nonce, code, existence.
@@ -77,7 +79,7 @@ impl AccountState {
 
     /// The fields as a transaction at `position` sees them, where published writes make them differ from `now`.
     pub fn fields_at(&self, position: u32, state_clear: bool) -> Option<Fields> {
-        if self.pending.first().is_none_or(|first| first.position >= position) {
+        if self.pending.front().is_none_or(|first| first.position >= position) {
             return None;
         }
         let mut fields = self.now.clone();
@@ -171,8 +173,8 @@ impl AccountState {
     /// Makes a write part of the block.
     pub fn commit(&mut self, position: u32, write: AccountWrite, state_clear: bool) -> Option<u32> {
         let mut is_news = write.code.is_some() || write.life != Life::Touched;
-        if let Some(place) = self.pending.iter().position(|pending| pending.position == position) {
-            let old = self.pending.remove(place).write;
+        let place = self.pending.iter().position(|pending| pending.position == position);
+        if let Some(old) = place.and_then(|place| self.pending.remove(place)).map(|pending| pending.write) {
             // Whoever looked after the publication has seen this.
             is_news &=
                 old.life != write.life || old.code.map(|it| it.0) != write.code.as_ref().map(|it| it.0);

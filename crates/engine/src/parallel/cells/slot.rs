@@ -1,5 +1,7 @@
 //! The cell of a slot.
 
+use std::collections::VecDeque;
+
 use alloy_primitives::{Address, U256};
 use revm::state::AccountId;
 
@@ -51,7 +53,7 @@ pub struct SlotState {
     pub before: U256,
     now: U256,
     version: u32,
-    pending: Vec<Pending<SlotWrite>>,
+    pending: VecDeque<Pending<SlotWrite>>,
     reader: u32,
 }
 
@@ -156,12 +158,13 @@ impl SlotState {
     pub fn commit(&mut self, position: u32, incarnation: usize, value: U256) -> Option<u32> {
         let mut committed = version(position, incarnation);
         let mut is_news = true;
-        if let Some(place) = self.pending.iter().position(|pending| pending.position == position) {
-            let (published, old) = self.pending.remove(place).write;
-            if old == value {
-                committed = published;
-                is_news = false;
-            }
+        let place = self.pending.iter().position(|pending| pending.position == position);
+        let removed = place.and_then(|place| self.pending.remove(place)).map(|pending| pending.write);
+        if let Some((published, old)) = removed
+            && old == value
+        {
+            committed = published;
+            is_news = false;
         }
         self.now = value;
         self.version = committed;

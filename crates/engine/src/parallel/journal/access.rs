@@ -79,6 +79,8 @@ pub struct Executed {
     pub accesses: Accesses,
     /// How it ended.
     pub ended: Ended,
+    /// Its writes are published: all that the transaction has pending is its own.
+    pub is_published: bool,
 }
 
 /// An observation that does not hold at the position of the transaction.
