@@ -107,6 +107,16 @@ fn a_read_that_fails_fails_the_same_blocks() {
     assert!(faults > 50 && faults < 290, "{faults}");
 }
 
+/// Since Amsterdam, CREATE derives the new address from its creator's nonce, and lists it as accessed, before any frame
+/// begins: a creation that fails there has observed the nonce.
+#[test]
+fn a_creation_that_fails_early_has_observed_its_creators_nonce() {
+    let turns: Vec<Mode> = (1..=30).map(|seed| Mode::interleaved(2, seed)).collect();
+    let tally = run(std::iter::once((Case::generate(5_053_785), turns)));
+    assert_eq!(tally.blocks, 1);
+    assert!(tally.conflicts > 0, "{tally}");
+}
+
 #[test]
 fn a_seed_gives_one_block() {
     for seed in 0..50 {

@@ -127,11 +127,6 @@ impl<'s> ParallelBlock<'s> {
         Ok(())
     }
 
-    /// The changes so far, against the state before the block.
-    pub fn changes(&self) -> Result<ChangeSet, Fault> {
-        self.shared.changes()
-    }
-
     /// Puts the outcome together.
     pub fn finish(mut self) -> Result<Outcome, Fault> {
         self.end_phase(Activity::PostExecution);
