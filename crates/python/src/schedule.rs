@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use solder_engine::parallel::Schedule;
-use solder_engine::parallel::record::Activity;
+use solder_engine::parallel::record::{Activity, Ending, Span};
 pub use solder_schedule::BlockLabel;
 use solder_schedule::conflicts::thrown_away;
 use solder_schedule::{BlockSchedule, Filter, Summary, TraceError, picture, read_trace, write_trace};
@@ -119,7 +119,9 @@ impl PySchedule {
 
 fn describe<'py>(py: Python<'py>, block: &BlockSchedule) -> PyResult<Bound<'py, PyDict>> {
     let BlockSchedule { label, schedule } = block;
-    let executions = schedule.spans.iter().filter(|span| span.activity == Activity::Execute).count();
+    // As the engine counts: an attempt that stopped to wait is none.
+    let ended = |span: &&Span| span.activity == Activity::Execute && span.ending != Ending::Parked;
+    let executions = schedule.spans.iter().filter(ended).count();
     let conflicts = thrown_away(&schedule.spans).into_iter().filter(|thrown| *thrown).count();
     let told = PyDict::new(py);
     told.set_item("number", label.number)?;
