@@ -1,6 +1,6 @@
-# run: replay the sample blocks.  test: every test.  bench, bench-engine, bench-replay: measured against revm.
-# lint: formats, lints, types.  conformance: the official fixtures.  wheel: a release build.  lock: pin requirements.
-# fuzz: look for blocks that end otherwise in parallel (TIME=60, WHAT=all|hostile|blocks|scheduler).
+# run: replay the sample blocks.  test: every test.  bench-engine, bench-replay: measured against revm. bench-ai: against ONNX Runtime.
+# models: the example models. lint: formats, lints, types.  conformance: the official fixtures.  wheel: a release build.  lock: pin requirements.
+# fuzz: look for blocks that end otherwise in parallel, models that compute otherwise (TIME=60, WHAT=all|hostile|blocks|scheduler|models).
 # SOLDER_DATA names the data folder (fixtures, mainnet blocks); without it the suites that need it are "absent".
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ WHAT ?= all
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz bench bench-engine bench-replay lint format conformance conformance-forced wheel lock clean
+.PHONY: help run test fuzz bench bench-engine bench-replay bench-simulate bench-ai models lint format conformance conformance-forced wheel lock clean
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
@@ -25,7 +25,7 @@ help:
 run: $(VENV)/.native
 	@$(BIN)/solder replay examples/blocks --repeat 5 --workers 0 --schedule schedule.json
 
-test: $(VENV)/.native $(VENV)/.oracle
+test: $(VENV)/.native $(VENV)/.oracle models
 	@$(BIN)/python tools/suites.py rust python conformance forced
 
 conformance: $(VENV)/.native
@@ -34,7 +34,7 @@ conformance: $(VENV)/.native
 conformance-forced: $(VENV)/.native
 	@$(BIN)/python tools/suites.py forced
 
-bench: bench-engine bench-replay
+bench: bench-engine bench-replay bench-simulate bench-ai
 
 bench-engine:
 	@$(CARGO) run --release --locked --quiet -p solder-bench --bin bench-engine
@@ -42,13 +42,31 @@ bench-engine:
 bench-replay:
 	@$(CARGO) run --release --locked --quiet -p solder-bench --bin bench-replay
 
-# WHAT=hostile|scheduler|blocks|all, for TIME seconds. A failing seed repeats: see `fuzz --help`.
-fuzz:
-ifneq ($(WHAT),scheduler)
+# Against pyrevm, which is installed for this only, and plain revm.
+bench-simulate: $(VENV)/.native $(VENV)/.bench
+	@$(CARGO) build --release --locked --quiet -p solder-bench --bin bench-simulate
+	@$(BIN)/python benches/simulate
+
+# One thread of the runtime and of NumPy unless a figure says two.
+bench-ai: models
+	@$(CARGO) run --release --locked --quiet -p solder-ai --example kernels -- 512x1536x384 > target/models/kernels.jsonl
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benches/ai --kernels target/models/kernels.jsonl
+
+# The example models into target/models; TRAIN=1 trains the small float ones again.
+models: $(VENV)/.native $(if $(TRAIN),$(VENV)/.train)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python examples/models/make.py $(if $(TRAIN),--train --update)
+
+# WHAT=hostile|scheduler|blocks|models|all, for TIME seconds each. A failing seed repeats: see `--help` of each.
+fuzz: $(if $(filter models all,$(WHAT)),$(VENV)/.native)
+	$(if $(filter hostile blocks scheduler models all,$(WHAT)),,$(error WHAT=$(WHAT) is none of hostile, blocks, scheduler, models, all))
+ifneq ($(filter hostile blocks all,$(WHAT)),)
 	@$(CARGO) run --release --locked --quiet -p solder-fuzz -- --seconds $(TIME) --what $(WHAT)
 endif
 ifneq ($(filter scheduler all,$(WHAT)),)
 	@SOLDER_FUZZ_SECONDS=$(TIME) $(CARGO_TEST) --quiet -p solder-engine --test scheduler -- --include-ignored --nocapture
+endif
+ifneq ($(filter models all,$(WHAT)),)
+	@$(BIN)/python -m tests.coprocessors.ai.parity --seconds $(TIME)
 endif
 
 lint: $(VENV)/.native
@@ -70,7 +88,7 @@ wheel: $(VENV)/.wheel
 
 lock: $(VENV)/.deps
 	$(BIN)/python -m pip install --quiet pip-tools
-	cd requirements && for name in dev wheel oracle; do \
+	cd requirements && for name in dev wheel oracle train bench; do \
 	  CUSTOM_COMPILE_COMMAND="make lock" ../$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file $$name.txt $$name.in || exit 1; \
 	done
@@ -91,6 +109,14 @@ $(VENV)/.deps: $(VENV)/.made requirements/dev.txt
 
 $(VENV)/.oracle: $(VENV)/.deps requirements/oracle.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/oracle.txt
+	@touch $@
+
+$(VENV)/.train: $(VENV)/.deps requirements/train.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/train.txt
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.deps requirements/bench.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.txt
 	@touch $@
 
 $(VENV)/.wheel: $(VENV)/.deps requirements/wheel.txt

@@ -134,7 +134,7 @@ def _changed(state: solder.State, block: solder.Block, owner: bytes, **fields: i
         entry["code"] = account.code or b""
         accounts[address] = entry | (fields if address == owner else {})
     hashes = {number: number.to_bytes(32, "big") for number in range(max(0, block.number - 256), block.number)}
-    return solder.State(accounts, hashes)  # type: ignore[arg-type]
+    return solder.State(accounts, hashes)
 
 
 def _spoiled(block: solder.Block, state: solder.State) -> Iterator[tuple[int, solder.State]]:

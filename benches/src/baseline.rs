@@ -73,6 +73,11 @@ impl<'a> Baseline<'a> {
         }
     }
 
+    /// What plain revm is made of: rules, block, transactions, state.
+    pub fn into_parts(self) -> (CfgEnv, BlockEnv, Vec<TxEnv>, BaselineDb) {
+        (self.cfg, self.env, self.transactions, self.db)
+    }
+
     /// A fresh machine on a fresh state.
     pub fn prepare(&self) -> Prepared {
         let context = Context::mainnet()

@@ -27,14 +27,17 @@ if TYPE_CHECKING:
     from solder.config import Config, show_versions, versions
     from solder.engine import BlockResult, ParallelReport, ReplayReport, Schedule, execute_block, replay_block
     from solder.errors import Fault, InputError, RejectedInput, SolderError, UnknownFork
+    from solder.simulate import CallResult, Calls, Results, Reverted
     from solder.spec import CaseResult, Parallel, Suite, Tally, run_blocktests, run_statetests
-    from solder.state import Account, AccountChange, ChangeSet, State
+    from solder.state import Account, AccountChange, ChangeSet, Sandbox, State
 
 __all__ = [
     "Account",
     "AccountChange",
     "Block",
     "BlockResult",
+    "CallResult",
+    "Calls",
     "CaseResult",
     "Chain",
     "ChangeSet",
@@ -48,6 +51,9 @@ __all__ = [
     "Receipt",
     "RejectedInput",
     "ReplayReport",
+    "Results",
+    "Reverted",
+    "Sandbox",
     "Schedule",
     "SolderError",
     "State",
@@ -71,8 +77,9 @@ _HOME = {
     "config": ("Config", "show_versions", "versions"),
     "engine": ("BlockResult", "ParallelReport", "ReplayReport", "Schedule", "execute_block", "replay_block"),
     "errors": ("Fault", "InputError", "RejectedInput", "SolderError", "UnknownFork"),
+    "simulate": ("CallResult", "Calls", "Results", "Reverted"),
     "spec": ("CaseResult", "Parallel", "Suite", "Tally", "run_blocktests", "run_statetests"),
-    "state": ("Account", "AccountChange", "ChangeSet", "State"),
+    "state": ("Account", "AccountChange", "ChangeSet", "Sandbox", "State"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

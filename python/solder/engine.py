@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
 from solder import _native
-from solder._native import Block, BlockResult, Schedule
+from solder._native import Block, BlockResult, Schedule, State
 from solder.chain import Chain
-from solder.config import MAX_WORKERS, usable_cpus
 from solder.errors import InputError, RejectedInput
-from solder.state import State
+from solder.simulate.workers import checked_workers
 
 __all__ = ["BlockResult", "ParallelReport", "Policy", "ReplayReport", "Schedule", "execute_block", "replay_block"]
 
@@ -54,18 +53,12 @@ def execute_block(  # noqa: PLR0913 - each keyword is a setting of its own
         block,
         state,
         policy,
-        workers=_checked_workers(workers),
+        workers=checked_workers(workers),
         schedule=schedule,
         forced=forced,
         mislead=mislead,
         seed=_checked_seed(seed),
     )
-
-
-def _checked_workers(workers: int) -> int:
-    if not 0 <= workers <= MAX_WORKERS:
-        raise InputError(f"{workers} is not 0 (all CPUs) to {MAX_WORKERS}", field="workers")
-    return workers or min(usable_cpus(), MAX_WORKERS)
 
 
 def _checked_seed(seed: int | None) -> int | None:
@@ -152,7 +145,7 @@ def replay_block(  # noqa: PLR0913 - as execute_block
         raise ValueError(f"repeat must be at least 1, not {repeat}")
     if workers is None and (schedule or forced or mislead or seed is not None):
         raise InputError("without workers there is no parallel run", field="workers")
-    count = None if workers is None else _checked_workers(workers)
+    count = None if workers is None else checked_workers(workers)
     try:
         report, parallel, recorded = _native.replay_block(
             block,

@@ -158,5 +158,12 @@ BLOCK_CODES = (
 )
 """Why a block is invalid: the other values of ``RejectedInput.code``."""
 
-FAULT_CODES = ("Fault.STATE_READ", "Fault.CANCELLED", "Fault.TRACE_WRITE", "Fault.INTERPRETER", "Fault.PANIC")
+FAULT_CODES = (
+    "Fault.STATE_READ",
+    "Fault.CANCELLED",
+    "Fault.TRACE_WRITE",
+    "Fault.INTERPRETER",
+    "Fault.PANIC",
+    "Fault.COPROCESSOR",
+)
 """The values of ``Fault.code``."""

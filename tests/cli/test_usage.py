@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ("replay", "schedule", "statetest", "blocktest", "vectortest", "t8n")
+COMMANDS = ("call", "model", "simulate", "replay", "schedule", "statetest", "blocktest", "vectortest", "t8n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyIterator};
 use solder_engine::ChangeSet;
 use solder_engine::state::{AccountChange, AccountFields};
 
-use crate::convert::{address, bytes, int};
+use crate::convert::{any_address as address, bytes, int};
 use crate::state::PyAccount;
 
 /// The changes of one block, by address.

@@ -1,6 +1,6 @@
 //! Numbers and fixed byte strings, between Rust and Python. Bytes inside; hex never.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString};
 
@@ -46,6 +46,47 @@ pub fn slice<'a>(value: &'a Bound<'_, PyAny>, field: &str) -> PyResult<&'a [u8]>
 pub fn address(value: &Bound<'_, PyAny>, field: &str) -> PyResult<Address> {
     let raw = slice(value, field)?;
     Address::try_from(raw).map_err(|_| Failure::field(field, format!("{} bytes, not 20", raw.len())).into())
+}
+
+/// Bytes, or hex that begins with 0x.
+pub fn any_bytes(value: &Bound<'_, PyAny>, field: &str) -> PyResult<Bytes> {
+    if let Ok(raw) = value.cast::<PyBytes>() {
+        return Ok(Bytes::copy_from_slice(raw.as_bytes()));
+    }
+    let text = value.cast::<PyString>().map_err(|_| mistyped(value, field, "bytes or hex"))?;
+    let text = text.to_cow()?;
+    let digits = text.strip_prefix("0x").ok_or_else(|| Failure::field(field, "hex begins with 0x"))?;
+    Ok(hex::decode(digits).map_err(|error| Failure::field(field, format!("not hex: {error}")))?.into())
+}
+
+/// 20 bytes, or an address in hex. Capital and small letters mixed are EIP-55's checksum, which must be right.
+pub fn any_address(value: &Bound<'_, PyAny>, field: &str) -> PyResult<Address> {
+    let Ok(text) = value.cast::<PyString>() else {
+        return if value.is_instance_of::<PyBytes>() {
+            address(value, field)
+        } else {
+            Err(mistyped(value, field, "bytes or hex"))
+        };
+    };
+    let raw = any_bytes(value, field)?;
+    let found = Address::try_from(&raw[..])
+        .map_err(|_| Failure::field(field, format!("{} bytes, not 20", raw.len())))?;
+    let text = text.to_cow()?;
+    let digits = &text[2..];
+    let mixed = digits.bytes().any(|byte| byte.is_ascii_lowercase())
+        && digits.bytes().any(|byte| byte.is_ascii_uppercase());
+    if mixed && found.to_checksum(None)[2..] != *digits {
+        return Err(
+            Failure::field(field, format!("wrong checksum: {text} is {}", found.to_checksum(None))).into()
+        );
+    }
+    Ok(found)
+}
+
+/// 32 bytes, or hex of them.
+pub fn any_hash(value: &Bound<'_, PyAny>, field: &str) -> PyResult<B256> {
+    let raw = any_bytes(value, field)?;
+    B256::try_from(&raw[..]).map_err(|_| Failure::field(field, format!("{} bytes, not 32", raw.len())).into())
 }
 
 /// A hash as Python bytes, or None.

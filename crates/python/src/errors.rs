@@ -10,6 +10,8 @@ use solder_engine::{Code, EngineError, Fault, Rejection};
 
 /// The code of a caught panic, which no crate below knows.
 const PANIC: &str = "Fault.PANIC";
+/// The code of a coprocessor's own failure.
+const COPROCESSOR: &str = "Fault.COPROCESSOR";
 
 /// Anything that a call into the engine can fail with.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub enum Failure {
     Fault(Fault),
     /// The engine panicked: a fault of ours.
     Panic(String),
+    /// A coprocessor failed on this machine.
+    Coprocessor(String),
 }
 
 impl Failure {
@@ -52,6 +56,15 @@ impl From<solder_spec::InputError> for Failure {
     fn from(error: solder_spec::InputError) -> Self {
         let path = Some(error.path).filter(|path| !path.is_empty());
         Self::Input { path, field: error.field, detail: error.detail }
+    }
+}
+
+impl From<solder_simulate::SimulateError> for Failure {
+    fn from(error: solder_simulate::SimulateError) -> Self {
+        match error {
+            solder_simulate::SimulateError::Engine(error) => error.into(),
+            solder_simulate::SimulateError::Input { field, detail } => Self::field(field, detail),
+        }
     }
 }
 
@@ -85,6 +98,7 @@ fn raise(py: Python<'_>, failure: Failure) -> PyResult<PyErr> {
         Failure::Fault(Fault::Cancelled) => return Ok(PyKeyboardInterrupt::new_err(())),
         Failure::Fault(fault) => class(py, "Fault")?.call1((fault.name(), fault.to_string()))?,
         Failure::Panic(message) => class(py, "Fault")?.call1((PANIC, message))?,
+        Failure::Coprocessor(message) => class(py, "Fault")?.call1((COPROCESSOR, message))?,
     };
     Ok(PyErr::from_value(error))
 }
@@ -102,6 +116,6 @@ pub fn error_codes() -> Vec<(&'static str, &'static str)> {
         let name = code.name();
         (if name.starts_with("TransactionException.") { "transaction" } else { "block" }, name)
     });
-    let faults = Fault::NAMES.iter().copied().chain([PANIC]).map(|name| ("fault", name));
+    let faults = Fault::NAMES.iter().copied().chain([PANIC, COPROCESSOR]).map(|name| ("fault", name));
     rejections.chain(faults).collect()
 }

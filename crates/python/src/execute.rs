@@ -29,13 +29,13 @@ struct Input {
 }
 
 impl Input {
-    fn new(block: &PyBlock, state: &PyState) -> Self {
-        Self {
+    fn new(py: Python<'_>, block: &PyBlock, state: &PyState) -> PyResult<Self> {
+        Ok(Self {
             block: block.inner.clone(),
             chain: block.chain.clone(),
             fork: block.fork,
-            state: state.inner.clone(),
-        }
+            state: state.memory(py)?,
+        })
     }
 
     fn execute(&self, options: &ExecuteOptions<'_>) -> Result<BlockOutcome, Failure> {
@@ -84,7 +84,7 @@ pub fn execute_block(
         other => return Err(Failure::field("policy", format!("{other:?} is neither reject nor skip")).into()),
     };
     let parallel = parallel_of(workers, forced, mislead, seed, schedule)?;
-    let input = Input::new(block, state);
+    let input = Input::new(py, block, state)?;
     detached(py, move |cancel| {
         let root_after = |changes: &ChangeSet| {
             let mut after = MemoryState::clone(&input.state);
@@ -128,7 +128,7 @@ pub fn replay_block<'py>(
         Some(workers) => parallel_of(workers, forced, mislead, seed, schedule)?
             .or(Some(Parallel { workers, ..Parallel::default() })),
     };
-    let input = Input::new(block, state);
+    let input = Input::new(py, block, state)?;
     let found = detached(py, move |cancel| {
         let Input { block, chain, fork, state } = &input;
         let options = ReplayOptions { repeat, parallel, cancel: Some(cancel) };

@@ -1,6 +1,9 @@
 //! `solder._native`: the engine as Python sees it. It converts values, releases the GIL, checks signals, catches
 //! panics and maps errors. It decides nothing: rules live in `solder-engine`, policy lives in Python.
 
+mod ai;
+mod ai_products;
+mod ai_values;
 mod block;
 mod chain;
 mod changes;
@@ -9,9 +12,11 @@ mod convert;
 mod errors;
 mod execute;
 mod load;
+mod profile;
 mod result;
 mod run;
 mod schedule;
+mod simulate;
 mod state;
 mod t8n;
 mod transaction;
@@ -40,6 +45,10 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use super::ai::{PyArtefact, ai_kernels};
+    #[pymodule_export]
+    use super::ai_products::{integer_product, time_products};
+    #[pymodule_export]
     use super::block::{PyBlock, PyHeader};
     #[pymodule_export]
     use super::chain::PyChain;
@@ -54,11 +63,19 @@ mod _native {
     #[pymodule_export]
     use super::load::PyBlockLoader;
     #[pymodule_export]
+    use super::profile::{function_selector, profile_block, profile_case};
+    #[pymodule_export]
     use super::result::{PyBlockResult, PyLog, PyReceipt};
     #[pymodule_export]
     use super::run::provoke_panic;
     #[pymodule_export]
     use super::schedule::{PySchedule, save_schedules};
+    #[pymodule_export]
+    use super::simulate::batch::PyCalls;
+    #[pymodule_export]
+    use super::simulate::columns::{PyColumn, PyTable};
+    #[pymodule_export]
+    use super::simulate::outcome::{PyBundleResult, PyCallResult};
     #[pymodule_export]
     use super::state::{PyAccount, PyState};
     #[pymodule_export]

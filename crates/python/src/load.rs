@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
+use solder_simulate::{Environment, Snapshot};
 use solder_spec::replay::{LoadedBlock, Loader};
 
 use crate::block::PyBlock;
@@ -31,8 +32,9 @@ impl PyBlockLoader {
     fn load(&self, py: Python<'_>, path: String) -> PyResult<(PyBlock, PyState)> {
         let LoadedBlock { chain, fork, block, state, false_claims, .. } =
             self.with(py, move |loader| loader.load(&path))?;
+        let environment = Environment::of(chain.clone(), fork, &block.header);
         let block = PyBlock { inner: Arc::new(block), chain: Arc::new(chain), fork, false_claims };
-        Ok((block, PyState { inner: Arc::new(state) }))
+        Ok((block, PyState { inner: Arc::new(Snapshot::new(Arc::new(state), environment)) }))
     }
 }
 

@@ -235,7 +235,7 @@ impl PyReceipt {
 #[pyclass(frozen, eq, name = "Log", module = "solder")]
 #[derive(PartialEq)]
 pub struct PyLog {
-    inner: Log,
+    pub inner: Log,
 }
 
 #[pymethods]

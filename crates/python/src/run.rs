@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use solder_engine::Fault;
+use solder_engine::evm::interrupt::NEVER;
 
 use crate::errors::Failure;
 
@@ -42,14 +43,23 @@ pub fn detached<T: Send + 'static>(
     py: Python<'_>,
     job: impl FnOnce(&AtomicBool) -> Result<T, Failure> + Send + 'static,
 ) -> PyResult<T> {
+    watched(py, |_| Ok(()), job)
+}
+
+/// The same, and `tick` is called now and then, with the GIL.
+pub fn watched<T: Send + 'static>(
+    py: Python<'_>,
+    tick: impl FnMut(Python<'_>) -> PyResult<()>,
+    job: impl FnOnce(&AtomicBool) -> Result<T, Failure> + Send + 'static,
+) -> PyResult<T> {
     let cancel = Arc::new(AtomicBool::new(false));
     let (sender, results) = channel();
-    let watched = cancel.clone();
+    let seen = cancel.clone();
     submit(Box::new(move || {
         // Nobody may be waiting any more: then the result is dropped.
-        let _ = sender.send(caught(|| job(&watched)));
+        let _ = sender.send(caught(|| job(&seen)));
     }))?;
-    let outcome = wait(py, results);
+    let outcome = wait(py, tick, results);
     if outcome.is_err() {
         cancel.store(true, Ordering::Relaxed);
         ENGINE.take();
@@ -62,14 +72,30 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Failure::Panic(message(&*panic))))
 }
 
-fn wait<T: Send>(py: Python<'_>, mut results: Receiver<T>) -> PyResult<T> {
+/// Runs `job` without the GIL on the calling thread: for work of some milliseconds, which a change of threads would
+/// double. Signals are seen after it.
+pub fn inline<T: Send>(
+    py: Python<'_>,
+    job: impl FnOnce(&AtomicBool) -> Result<T, Failure> + Send,
+) -> PyResult<T> {
+    Ok(py.detach(|| caught(|| job(&NEVER)))?)
+}
+
+fn wait<T: Send>(
+    py: Python<'_>,
+    mut tick: impl FnMut(Python<'_>) -> PyResult<()>,
+    mut results: Receiver<T>,
+) -> PyResult<T> {
     loop {
         // The receiver goes into the detached closure and comes back: it may be sent, not shared.
         let received;
         (received, results) = py.detach(move || (results.recv_timeout(SIGNAL_INTERVAL), results));
         match received {
             Ok(result) => return Ok(result),
-            Err(RecvTimeoutError::Timeout) => py.check_signals()?,
+            Err(RecvTimeoutError::Timeout) => {
+                py.check_signals()?;
+                tick(py)?;
+            }
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Failure::Fault(Fault::Interpreter("the engine's thread ended".into())).into());
             }

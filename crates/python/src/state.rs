@@ -1,66 +1,106 @@
-//! `State` and `Account`: state as a value.
+//! `State` and `Account`: state as a value. What runs on it is in `simulate`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alloy_primitives::{B256, Bytes, U256, map::U256Map};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use solder_engine::MemoryState;
-use solder_engine::state::{StateAccount, memory::UnknownBlockHash};
-use solder_engine::trie::state_root;
+use solder_engine::state::{StateAccount, memory::UnknownBlockHash, reader::read_now};
+use solder_engine::{Chain, Fork, MemoryState};
+use solder_simulate::{Edit, Environment, Snapshot, file};
 
+use crate::chain::PyChain;
 use crate::changes::PyChangeSet;
-use crate::convert::{address, bytes, int, slice, u64_of, u256};
+use crate::convert::{any_address, any_bytes, any_hash, bytes, int, u64_of, u256};
 use crate::errors::Failure;
 use crate::run::detached;
+use crate::simulate::arguments::{block_overrides, state_overrides};
 
-/// The accounts of a chain at one moment. It never changes: `apply` gives a new one.
-#[pyclass(frozen, name = "State", module = "solder")]
+/// The accounts of a chain at one moment, and the block that calls on it believe to be in. It never changes.
+#[pyclass(frozen, subclass, name = "State", module = "solder._native")]
 pub struct PyState {
-    pub inner: Arc<MemoryState>,
+    pub inner: Arc<Snapshot>,
+}
+
+impl PyState {
+    /// The whole state as a flat one.
+    pub fn memory(&self, py: Python<'_>) -> PyResult<Arc<MemoryState>> {
+        if self.inner.depth() == 0 {
+            return Ok(self.inner.memory().map_err(Failure::from)?);
+        }
+        let state = self.inner.clone();
+        detached(py, move |_| Ok(state.memory()?))
+    }
+
+    /// A state of the same Python class as `this`.
+    pub fn like<'py>(this: &Bound<'py, Self>, snapshot: Snapshot) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        let state = Bound::new(py, Self { inner: Arc::new(snapshot) })?;
+        let class = this.get_type();
+        if class.is(py.get_type::<Self>()) { Ok(state.into_any()) } else { class.call1((state,)) }
+    }
+
+    fn edited<'py>(
+        this: &Bound<'py, Self>,
+        owner: &Bound<'py, PyAny>,
+        edits: Vec<Edit>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let edits = BTreeMap::from([(any_address(owner, "address")?, edits)]);
+        Self::like(this, this.get().inner.edit(&edits).map_err(Failure::from)?)
+    }
 }
 
 #[pymethods]
 impl PyState {
     /// From `{address: {"nonce": int, "balance": int, "code": bytes, "storage": {int: int}}}`; every field may be
-    /// left out. `block_hashes` answers BLOCKHASH: `{number: hash}`.
+    /// left out. `block_hashes` answers BLOCKHASH: `{number: hash}`. `chain` and `fork` say whose rules hold, `block` has
+    /// the fields of the block. A state instead of a dict is taken as it is.
     #[new]
-    #[pyo3(signature = (accounts = None, block_hashes = None))]
-    fn new(accounts: Option<&Bound<'_, PyDict>>, block_hashes: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+    #[pyo3(signature = (accounts = None, block_hashes = None, *, chain = None, fork = None, block = None))]
+    fn new(
+        accounts: Option<&Bound<'_, PyAny>>,
+        block_hashes: Option<&Bound<'_, PyDict>>,
+        chain: Option<&PyChain>,
+        fork: Option<&str>,
+        block: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        if let Some(state) = accounts.and_then(|accounts| accounts.cast::<Self>().ok()) {
+            return Ok(Self { inner: state.get().inner.clone() });
+        }
         let mut state = MemoryState::new(UnknownBlockHash::Fault);
-        for (key, value) in accounts.into_iter().flatten() {
-            let owner = address(&key, "address")?;
+        let accounts = accounts.map(|accounts| {
+            accounts.cast::<PyDict>().map_err(|_| Failure::field("accounts", "neither a dict nor a State"))
+        });
+        for (key, value) in accounts.transpose()?.into_iter().flatten() {
+            let owner = any_address(&key, "address")?;
             state.insert(owner, account(&value, &owner.to_string())?);
         }
         for (number, hash) in block_hashes.into_iter().flatten() {
-            let raw = slice(&hash, "block_hashes")?;
-            let hash =
-                B256::try_from(raw).map_err(|_| Failure::field("block_hashes", "a hash is 32 bytes"))?;
+            let hash = any_hash(&hash, "block_hashes")?;
             state.insert_block_hash(u64_of(&number, "block_hashes")?, hash);
         }
-        Ok(Self { inner: Arc::new(state) })
+        let environment = environment(chain, fork, block)?;
+        Ok(Self { inner: Arc::new(Snapshot::new(Arc::new(state), environment)) })
     }
 
-    fn __len__(&self) -> usize {
-        self.inner.len()
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.memory(py)?.len())
     }
 
     fn __contains__(&self, owner: &Bound<'_, PyAny>) -> PyResult<bool> {
-        Ok(self.inner.get(&address(owner, "address")?).is_some())
+        let owner = any_address(owner, "address")?;
+        Ok(self.inner.info(owner).map_err(Failure::from)?.is_some())
     }
 
     /// An account, or None where none exists.
     fn account(&self, owner: &Bound<'_, PyAny>) -> PyResult<Option<PyAccount>> {
-        let found = self.inner.get(&address(owner, "address")?);
-        Ok(found.map(|account| {
-            let info = &account.info;
-            let code = info.code.as_ref().or_else(|| self.inner.get_code(&info.code_hash));
-            PyAccount {
-                nonce: info.nonce,
-                balance: info.balance,
-                code_hash: info.code_hash,
-                code: code.map(|code| code.original_bytes()),
-            }
+        let found = self.inner.info(any_address(owner, "address")?).map_err(Failure::from)?;
+        Ok(found.map(|info| PyAccount {
+            nonce: info.nonce,
+            balance: info.balance,
+            code_hash: info.code_hash,
+            code: info.code.map(|code| code.original_bytes()),
         }))
     }
 
@@ -71,49 +111,190 @@ impl PyState {
         owner: &Bound<'py, PyAny>,
         slot: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let account = self.inner.get(&address(owner, "address")?);
         let slot = u256(slot, "slot")?;
-        int(py, account.and_then(|account| account.storage.get(&slot)).copied().unwrap_or_default())
+        int(py, self.inner.slot(any_address(owner, "address")?, slot).map_err(Failure::from)?)
     }
 
     /// All non-zero slots of an account.
     fn slots<'py>(&self, py: Python<'py>, owner: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        let owner = any_address(owner, "address")?;
         let slots = PyDict::new(py);
-        for (slot, value) in self.inner.get(&address(owner, "address")?).into_iter().flat_map(|a| &a.storage)
-        {
-            slots.set_item(int(py, *slot)?, int(py, *value)?)?;
+        for (slot, value) in read_now(&*self.inner, |reader| reader.slots(owner)).map_err(Failure::from)? {
+            slots.set_item(int(py, slot)?, int(py, value)?)?;
         }
         Ok(slots)
     }
 
     /// Every address, sorted.
-    fn accounts<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        let mut all: Vec<_> = self.inner.iter().map(|(owner, _)| *owner).collect();
+    fn accounts<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let memory = self.memory(py)?;
+        let mut all: Vec<_> = memory.iter().map(|(owner, _)| *owner).collect();
         all.sort_unstable();
-        all.iter().map(|owner| bytes(py, owner)).collect()
+        Ok(all.iter().map(|owner| bytes(py, owner)).collect())
     }
 
     /// The state root.
     fn root<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let state = self.inner.clone();
-        let root = detached(py, move |_| Ok(state_root(&state)))?;
+        let root = detached(py, move |_| Ok(state.root()?))?;
         Ok(bytes(py, root))
     }
 
+    /// The rules that hold.
+    #[getter]
+    fn chain(&self) -> PyChain {
+        PyChain { inner: self.inner.environment().chain.clone() }
+    }
+
+    /// The fork that holds.
+    #[getter]
+    fn fork(&self) -> &'static str {
+        self.inner.environment().fork.name()
+    }
+
+    /// The block that calls believe to be in.
+    #[getter]
+    fn block<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let header = &self.inner.environment().header;
+        let fields = PyDict::new(py);
+        fields.set_item("number", header.number)?;
+        fields.set_item("timestamp", header.timestamp)?;
+        fields.set_item("beneficiary", bytes(py, header.beneficiary))?;
+        fields.set_item("gas_limit", header.gas_limit)?;
+        fields.set_item("base_fee_per_gas", header.base_fee_per_gas)?;
+        fields.set_item("prevrandao", bytes(py, header.mix_hash))?;
+        fields.set_item("difficulty", int(py, header.difficulty)?)?;
+        fields.set_item("excess_blob_gas", header.excess_blob_gas)?;
+        Ok(fields)
+    }
+
+    /// Who sends a call that names no sender.
+    #[getter]
+    fn sender<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        bytes(py, self.inner.environment().sender)
+    }
+
+    /// How many layers lie over the shared base.
+    #[getter]
+    fn depth(&self) -> usize {
+        self.inner.depth()
+    }
+
+    /// The same state in another block: fields of `block`, and who sends by default.
+    fn with_block<'py>(this: &Bound<'py, Self>, block: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+        let inner = &this.get().inner;
+        Self::like(this, inner.with_environment(inner.environment().with(&block_overrides(block)?)))
+    }
+
+    /// The same state with default sender `sender`.
+    fn with_sender<'py>(this: &Bound<'py, Self>, sender: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let mut environment = this.get().inner.environment().clone();
+        environment.sender = any_address(sender, "sender")?;
+        Self::like(this, this.get().inner.with_environment(environment))
+    }
+
+    fn set_balance<'py>(
+        this: &Bound<'py, Self>,
+        owner: &Bound<'py, PyAny>,
+        balance: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::edited(this, owner, vec![Edit::Balance(u256(balance, "balance")?)])
+    }
+
+    fn set_nonce<'py>(
+        this: &Bound<'py, Self>,
+        owner: &Bound<'py, PyAny>,
+        nonce: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::edited(this, owner, vec![Edit::Nonce(u64_of(nonce, "nonce")?)])
+    }
+
+    fn set_code<'py>(
+        this: &Bound<'py, Self>,
+        owner: &Bound<'py, PyAny>,
+        code: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::edited(this, owner, vec![Edit::Code(any_bytes(code, "code")?)])
+    }
+
+    fn set_storage<'py>(
+        this: &Bound<'py, Self>,
+        owner: &Bound<'py, PyAny>,
+        slot: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::edited(this, owner, vec![Edit::Slot(u256(slot, "slot")?, u256(value, "value")?)])
+    }
+
+    /// Many fields at once, as the overrides of a call have them.
+    fn edit<'py>(this: &Bound<'py, Self>, overrides: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+        let edits = state_overrides(overrides)?;
+        Self::like(this, this.get().inner.edit(&edits).map_err(Failure::from)?)
+    }
+
     /// The state after `changes`.
-    fn apply(&self, py: Python<'_>, changes: &PyChangeSet) -> PyResult<Self> {
-        let (state, changes) = (self.inner.clone(), changes.inner.clone());
-        let after = detached(py, move |_| {
-            let mut after = MemoryState::clone(&state);
-            after.apply(&changes);
-            Ok(after)
-        })?;
-        Ok(Self { inner: Arc::new(after) })
+    fn apply<'py>(this: &Bound<'py, Self>, changes: &PyChangeSet) -> PyResult<Bound<'py, PyAny>> {
+        let after = this.get().inner.apply(&changes.inner).map_err(Failure::from)?;
+        Self::like(this, after)
+    }
+
+    /// What has to change in this state to make it `other`.
+    fn diff(&self, py: Python<'_>, other: &Self) -> PyResult<PyChangeSet> {
+        let (one, other) = (self.inner.clone(), other.inner.clone());
+        Ok(PyChangeSet::new(detached(py, move |_| Ok(one.diff(&other)?))?))
+    }
+
+    /// The state as bytes: what `save` writes.
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let state = self.inner.clone();
+        Ok(bytes(py, detached(py, move |_| Ok(file::encode(&state)?))?))
+    }
+
+    /// The state that `to_bytes` gave.
+    #[classmethod]
+    fn from_bytes<'py>(
+        class: &Bound<'py, pyo3::types::PyType>,
+        raw: &Bound<'py, PyBytes>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, raw) = (class.py(), raw.as_bytes().to_vec());
+        let snapshot = detached(py, move |_| Ok(file::decode(&raw)?))?;
+        let state = Bound::new(py, Self { inner: Arc::new(snapshot) })?;
+        if class.is(py.get_type::<Self>()) { Ok(state.into_any()) } else { class.call1((state,)) }
+    }
+
+    fn __reduce__<'py>(this: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        Ok((this.get_type().getattr("from_bytes")?, (this.get().to_bytes(this.py())?,)))
     }
 
     fn __repr__(&self) -> String {
-        format!("<State {} accounts>", self.inner.len())
+        let environment = self.inner.environment();
+        let (number, fork, id) = (environment.header.number, environment.fork, environment.chain.id);
+        let size = match self.inner.memory() {
+            Ok(memory) if self.inner.depth() == 0 => format!("{} accounts", memory.len()),
+            _ => format!("{} layers over a base", self.inner.depth()),
+        };
+        format!("<State {size}, chain {id}, block {number}, {fork}>")
     }
+}
+
+fn environment(
+    chain: Option<&PyChain>,
+    fork: Option<&str>,
+    block: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Environment> {
+    let overrides = block.map(block_overrides).transpose()?.unwrap_or_default();
+    let fork = fork.map(Fork::parse).transpose().map_err(Failure::from)?;
+    let environment = match (chain, fork) {
+        (None, None) => Environment::default(),
+        (None, Some(fork)) => Environment::at(fork),
+        (Some(chain), Some(fork)) => Environment::new(chain.inner.clone(), fork),
+        (Some(chain), None) => {
+            let chain: Chain = chain.inner.clone();
+            let fork = chain.fork_at(overrides.number.unwrap_or(1), overrides.timestamp.unwrap_or(1), 0);
+            Environment::new(chain, fork)
+        }
+    };
+    Ok(environment.with(&overrides))
 }
 
 fn account(value: &Bound<'_, PyAny>, owner: &str) -> PyResult<StateAccount> {
@@ -126,7 +307,7 @@ fn account(value: &Bound<'_, PyAny>, owner: &str) -> PyResult<StateAccount> {
         match name.as_str() {
             "nonce" => nonce = u64_of(&value, &field)?,
             "balance" => balance = u256(&value, &field)?,
-            "code" => code = Bytes::copy_from_slice(slice(&value, &field)?),
+            "code" => code = any_bytes(&value, &field)?,
             "storage" => {
                 let slots = value.cast::<PyDict>().map_err(|_| Failure::field(&field, "not a dict"))?;
                 for (slot, value) in slots {

@@ -29,7 +29,7 @@ impl PyTransaction {
         (0..block.transactions.len()).map(|i| Self { place: Place::InBlock(block.clone(), i) }).collect()
     }
 
-    fn tx(&self) -> &Transaction {
+    pub fn tx(&self) -> &Transaction {
         match &self.place {
             Place::Alone(tx) => tx,
             Place::InBlock(block, index) => &block.transactions[*index],

@@ -2,9 +2,13 @@
 
 import click
 
+from solder.cli.call import call
 from solder.cli.conformance import blocktest, statetest, vectortest
+from solder.cli.model import model
+from solder.cli.profile import profile
 from solder.cli.replay import replay
 from solder.cli.schedule import schedule
+from solder.cli.simulate import simulate
 from solder.cli.status import OK
 
 
@@ -34,7 +38,7 @@ def versions() -> None:
     show_versions()
 
 
-for _command in (replay, schedule, statetest, blocktest, vectortest, t8n, versions):
+for _command in (call, simulate, replay, profile, schedule, model, statetest, blocktest, vectortest, t8n, versions):
     solder.add_command(_command)
 
 

@@ -12,6 +12,7 @@ mod parallel_execution;
 mod phases;
 pub mod post_execution;
 pub mod pre_execution;
+pub mod prefix;
 pub mod requests;
 pub mod validation;
 
@@ -25,11 +26,13 @@ use revm::primitives::hardfork::SpecId;
 use crate::chain::{Block, Chain, Fork, Receipt, Transaction};
 use crate::error::{EngineError, Rejection};
 use crate::evm::interrupt::NEVER;
+use crate::evm::metering::Metered;
 use crate::evm::{Machine, Setup, Transact, environment};
 use crate::parallel::machine::Rules;
 use crate::parallel::pool::KeptCells;
 use crate::parallel::{Clamp, Counters, Parallel, ParallelBlock, Report, Shared};
 use crate::state::{ChangeSet, StateReader};
+use crate::trace::meter::MeterSink;
 use crate::trace::{StepTracer, TraceSink};
 use parallel_execution::{InOrder, workers_for};
 
@@ -61,6 +64,8 @@ pub struct ExecuteOptions<'a> {
     pub transactions_only: bool,
     /// Where step traces go; `None` for no tracing.
     pub trace: Option<&'a dyn TraceSink>,
+    /// Where the bills of gas and time go; `None` for no metering. A metered block runs one transaction after the other.
+    pub meter: Option<&'a dyn MeterSink>,
     /// Run transactions at once; `None` for one after the other.
     pub parallel: Option<Parallel>,
 }
@@ -144,7 +149,9 @@ pub fn execute_block(
     let job = Job { chain, fork, spec, block, options };
     let (cfg, env) =
         (environment::config(chain, fork, &block.header), environment::block_env(chain, fork, &block.header));
-    let Some(asked) = &options.parallel else { return execute_serially(&job, state, cfg, env) };
+    let Some(asked) = options.parallel.as_ref().filter(|_| options.meter.is_none()) else {
+        return execute_serially(&job, state, cfg, env);
+    };
     match workers_for(&job, asked) {
         Ok(workers) => execute_at_once(&job, state, cfg, env, Parallel { workers, ..*asked }),
         Err(clamp) if asked.record && clamp != Clamp::Traced => {
@@ -184,9 +191,12 @@ fn execute_serially(
         net_gas_metering: job.fork == Fork::Constantinople,
         cancel: job.options.cancel,
     };
-    match job.options.trace {
-        None => run_phases(job, &calls, Machine::new(setup, &idle, ())),
-        Some(sink) => run_phases(job, &calls, Machine::new(setup, &idle, StepTracer::new(sink.fields()))),
+    match (job.options.trace, job.options.meter) {
+        (None, None) => run_phases(job, &calls, Machine::new(setup, &idle, ())),
+        (None, Some(sink)) => run_phases(job, &calls, Machine::new(setup, &idle, Metered::new(sink))),
+        (Some(sink), _) => {
+            run_phases(job, &calls, Machine::new(setup, &idle, StepTracer::new(sink.fields())))
+        }
     }
 }
 

@@ -21,6 +21,8 @@ use crate::error::Fault;
 
 /// Entries in the table (a power of two).
 const ENTRIES: usize = 1024;
+/// Entries in a small table (a power of two): it fits the first cache, so that a miss costs little.
+const SMALL_ENTRIES: usize = 64;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(32))]
@@ -32,6 +34,7 @@ struct Entry {
 
 /// The table. One per thread is kept between blocks; entries of an earlier block do not count.
 pub struct KeccakMemo {
+    entries: usize,
     table: Option<Box<[Entry]>>,
     epoch: u64,
     /// Hashes answered from the table in this block.
@@ -51,7 +54,12 @@ impl KeccakMemo {
             Some((table, epoch)) => (Some(table), epoch + 1),
             None => (None, 1),
         };
-        Self { table, epoch, hits: 0, misses: 0 }
+        Self { entries: ENTRIES, table, epoch, hits: 0, misses: 0 }
+    }
+
+    /// A small memory of its own, for calls that have little in common.
+    pub fn small() -> Self {
+        Self { entries: SMALL_ENTRIES, table: None, epoch: 1, hits: 0, misses: 0 }
     }
 
     /// keccak256 of `input`, remembered.
@@ -69,9 +77,11 @@ impl KeccakMemo {
         }
         let table = self.table.get_or_insert_with(|| {
             let empty = Entry { input: [0; 8], hash: B256::ZERO, epoch: 0 };
-            vec![empty; ENTRIES].into_boxed_slice()
+            vec![empty; self.entries].into_boxed_slice()
         });
-        let entry = &mut table[(mixed >> 40) as usize % ENTRIES];
+        // Both sizes are powers of two.
+        let place = (mixed >> 40) as usize & (table.len() - 1);
+        let entry = &mut table[place];
         if entry.epoch == self.epoch && is_same(&entry.input, &words) {
             self.hits += 1;
             return entry.hash;
@@ -90,7 +100,7 @@ fn is_same(left: &[u64; 8], right: &[u64; 8]) -> bool {
 
 impl Drop for KeccakMemo {
     fn drop(&mut self) {
-        if let Some(table) = self.table.take() {
+        if let Some(table) = self.table.take().filter(|table| table.len() == ENTRIES) {
             KEPT.set(Some((table, self.epoch)));
         }
     }
@@ -147,6 +157,10 @@ mod tests {
         }
         assert!(memo.hits > 0 && memo.misses >= 5000);
         drop(memo);
+        let mut small = KeccakMemo::small();
+        assert_eq!(small.hash(&input), small.hash(&input));
+        assert_eq!((small.hits, small.misses), (1, 1));
+        drop(small);
         let mut next = KeccakMemo::take();
         assert_eq!(next.hash(&input), keccak256(input));
         assert_eq!((next.hits, next.misses), (0, 1), "an earlier block's entry does not count");

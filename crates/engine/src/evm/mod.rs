@@ -6,12 +6,14 @@
 //! when a transaction ends (see `settle`), because a destroyed account must also cost what a missing one costs.
 
 pub mod amsterdam;
+pub mod attempt;
 pub mod collect;
 pub mod database;
 pub mod environment;
 pub mod interrupt;
 pub mod intrinsic;
 pub mod keccak;
+pub mod metering;
 pub mod net_gas_metering;
 pub mod rejection;
 pub mod settle;
@@ -82,7 +84,7 @@ pub type TransactError = EVMError<Fault>;
 
 /// The interpreter, set up for one block.
 pub struct Machine<'a, INSP = ()> {
-    evm: EngineEvm<'a, INSP>,
+    pub(crate) evm: EngineEvm<'a, INSP>,
 }
 
 /// What a machine is made of.

@@ -72,6 +72,21 @@ impl MemoryState {
         self.accounts.insert(address, account);
     }
 
+    /// Takes an account out. Its code stays known.
+    pub fn remove(&mut self, address: &Address) {
+        self.accounts.swap_remove(address);
+    }
+
+    /// The hashes of ancestors that are known, by number.
+    pub fn block_hashes(&self) -> impl Iterator<Item = (&u64, &B256)> {
+        self.block_hashes.iter()
+    }
+
+    /// What `BLOCKHASH` answers for other blocks.
+    pub fn unknown_block_hash(&self) -> UnknownBlockHash {
+        self.unknown_block_hash
+    }
+
     /// Remembers the hash of an ancestor.
     pub fn insert_block_hash(&mut self, number: u64, hash: B256) {
         self.block_hashes.insert(number, hash);

@@ -144,6 +144,7 @@ fn execute(
         transactions_only: options.state_test,
         trace: traces.as_ref().map(|traces| traces as &dyn TraceSink),
         cancel: None,
+        meter: None,
         parallel: None,
     };
     let outcome = execute_block(&env.chain, env.fork, block, &reader, &execute_options);
