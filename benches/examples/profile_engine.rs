@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let time = Duration::from_secs(seconds);
-    let (mut runs, mut best, start) = (0u32, Duration::MAX, Instant::now());
+    let (mut all, mut best, start) = (Vec::new(), Duration::MAX, Instant::now());
     let baseline = (engine == "revm").then(|| Baseline::new(&workload));
     let options = ExecuteOptions { parallel, ..Default::default() };
     let mut report = None;
@@ -68,9 +68,12 @@ fn main() -> ExitCode {
             }
         };
         best = best.min(took);
-        runs += 1;
+        all.push(took);
     }
-    println!("{engine} {name}: {runs} runs, best {:.3} ms", best.as_secs_f64() * 1e3);
+    all.sort_unstable();
+    let median = all.get(all.len() / 2).copied().unwrap_or_default();
+    let [best, median] = [best, median].map(|time| time.as_secs_f64() * 1e3);
+    println!("{engine} {name}: {} runs, best {best:.3} ms, median {median:.3} ms", all.len());
     if let Some(report) = report {
         print_report(&report);
     }

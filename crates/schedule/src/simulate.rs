@@ -119,8 +119,7 @@ fn groups(schedule: &Schedule) -> Vec<[u32; 2]> {
 impl Run {
     fn new(schedule: &Schedule, workers: usize) -> Self {
         let records = &schedule.transactions;
-        // The engine goes by gas limits, which are not recorded.
-        let mut scheduler = Scheduler::new(records.len(), workers, &|tx| records[tx].gas_used);
+        let mut scheduler = Scheduler::new(records.len(), workers, &|tx| records[tx].expected);
         scheduler.set_groups(groups(schedule));
         Self {
             durations: Durations::of(schedule),

@@ -200,6 +200,11 @@ fn execute_serially(
     }
 }
 
+/// Gas for which a block of mainnet meets another account beyond senders and recipients, roughly; it sizes a table.
+const GAS_PER_ACCOUNT: usize = 20_000;
+/// Gas for which it meets another slot.
+const GAS_PER_SLOT: usize = 8_000;
+
 /// The phases with the transactions on several workers.
 fn execute_at_once(
     job: &Job<'_>,
@@ -210,7 +215,9 @@ fn execute_at_once(
 ) -> Result<BlockOutcome, EngineError> {
     let calls = pre_execution::SystemCalls::new(job);
     let idle = Transaction::default();
-    let cells = KeptCells::take();
+    let (transactions, gas) = (job.block.transactions.len(), job.block.header.gas_limit as usize);
+    let cells =
+        KeptCells::take(options.workers, 2 * transactions + gas / GAS_PER_ACCOUNT, gas / GAS_PER_SLOT);
     let cancel = job.options.cancel.unwrap_or(&NEVER);
     let net_gas_metering = job.fork == Fork::Constantinople;
     let rules = Rules { cfg, env, net_gas_metering, cancel, idle: &idle };

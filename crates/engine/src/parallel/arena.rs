@@ -1,7 +1,6 @@
-//! Cells with dense numbers, handed out by any worker, at addresses that stay. They are kept from block to block.
+//! Cells by number, at addresses that stay. They are kept from block to block.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Cells in the first chunk; each further chunk is twice as large.
 const FIRST_CHUNK: usize = 512;
@@ -11,39 +10,24 @@ const CHUNKS: usize = 20;
 /// A growing list of cells.
 pub struct Arena<T> {
     chunks: [OnceLock<Box<[T]>>; CHUNKS],
-    used: AtomicU32,
 }
 
 impl<T> Default for Arena<T> {
     fn default() -> Self {
-        Self { chunks: [const { OnceLock::new() }; CHUNKS], used: AtomicU32::new(0) }
+        Self { chunks: [const { OnceLock::new() }; CHUNKS] }
     }
 }
 
 impl<T: Default> Arena<T> {
-    /// The number of a cell that nobody uses. It holds whatever an earlier block left there.
-    pub fn take(&self) -> u32 {
-        let number = self.used.fetch_add(1, Ordering::Relaxed);
-        let (chunk, _) = place(number);
-        self.chunks[chunk].get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| T::default()).collect());
-        number
-    }
-
-    /// The cell with this number, which [`Self::take`] gave.
+    /// The cell with this number. It holds whatever an earlier block left there.
     #[inline]
     pub fn get(&self, number: u32) -> &T {
         let (chunk, offset) = place(number);
         &self.chunks[chunk].get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| T::default()).collect())[offset]
     }
 
-    /// How many are in use.
-    pub fn len(&self) -> u32 {
-        self.used.load(Ordering::Relaxed)
-    }
-
     /// Forgets all cells but keeps their memory, save for chunks beyond `keep` cells.
     pub fn clear(&mut self, keep: usize) {
-        self.used = AtomicU32::new(0);
         for (number, chunk) in self.chunks.iter_mut().enumerate() {
             if FIRST_CHUNK << number > keep {
                 chunk.take();
@@ -62,6 +46,8 @@ fn place(number: u32) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     #[test]
@@ -74,7 +60,6 @@ mod tests {
         }
         let arena = Arena::<AtomicU32>::default();
         for number in 0..3000 {
-            assert_eq!(arena.take(), number);
             arena.get(number).store(number, Ordering::Relaxed);
         }
         assert!((0..3000).all(|number| arena.get(number).load(Ordering::Relaxed) == number));

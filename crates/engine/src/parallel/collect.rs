@@ -13,11 +13,12 @@ const ELSEWHERE: u32 = u32::MAX;
 
 /// The touched accounts with what they were and what they are.
 pub fn collect(cells: &Cells, reader: &dyn StateReader) -> Result<ChangeSet, Fault> {
-    let (accounts, slots) = cells.len();
-    let mut changes = Vec::with_capacity(accounts as usize);
-    let mut places = vec![ELSEWHERE; accounts as usize];
-    let mut resets = vec![0; accounts as usize];
-    for number in 0..accounts {
+    let (accounts, slots) = cells.numbers();
+    let numbers = accounts.last().map_or(0, |last| *last as usize + 1);
+    let mut changes = Vec::with_capacity(accounts.len());
+    let mut places = vec![ELSEWHERE; numbers];
+    let mut resets = vec![0; numbers];
+    for number in accounts {
         let account = cells.account(number);
         if !account.touched && !account.destroyed {
             continue;
@@ -26,7 +27,7 @@ pub fn collect(cells: &Cells, reader: &dyn StateReader) -> Result<ChangeSet, Fau
         resets[number as usize] = account.now.reset;
         changes.push(change_of_fields(&account));
     }
-    for number in 0..slots {
+    for number in slots {
         let mut slot = cells.slot(number);
         let place = places[slot.account as usize];
         if place == ELSEWHERE || slot.committed_version() == 0 {

@@ -91,10 +91,11 @@ impl<'a> FieldMachine<'a> {
         Attempt::Ended(Ended { result, mode, incarnation, nanoseconds: 0, span: (0, 0) })
     }
 
-    /// What the last run observed and wrote, to be kept until its turn comes.
-    pub fn take(&mut self, ended: Ended) -> Box<Executed> {
-        let accesses = self.evm.ctx.journaled_state.take_accesses(ended.result.is_ok(), ended.incarnation);
-        Box::new(Executed { accesses, ended, is_published: false })
+    /// What the last run observed and wrote, to be kept until its turn comes, in an empty [`Executed`].
+    pub fn take(&mut self, ended: Ended, executed: &mut Executed) {
+        let (writes, incarnation) = (ended.result.is_ok(), ended.incarnation);
+        self.evm.ctx.journaled_state.list_accesses(writes, incarnation, &mut executed.accesses);
+        executed.ended = ended;
     }
 
     /// The journal of the last run.

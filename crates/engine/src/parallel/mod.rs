@@ -1,8 +1,10 @@
 //! Many transactions at once, with the outcome of one after the other.
 
+mod apart;
 mod arena;
 pub mod cells;
 mod collect;
+mod expected;
 mod interleave;
 pub mod journal;
 pub mod machine;
@@ -13,6 +15,7 @@ pub mod recorder;
 mod run;
 pub mod scheduler;
 mod shared;
+mod spares;
 pub mod speculate;
 mod timeline;
 mod worker;

@@ -170,9 +170,11 @@ fn free_team(workers: usize) -> Result<Option<Arc<Team>>, Fault> {
 pub struct KeptCells(Option<Box<Cells>>);
 
 impl KeptCells {
-    /// Empty cells.
-    pub fn take() -> Self {
-        Self(Some(CELLS.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()))
+    /// Empty cells for `workers` that will meet about that many accounts and slots.
+    pub fn take(workers: usize, accounts: usize, slots: usize) -> Self {
+        let mut cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        cells.begin(workers, accounts, slots);
+        Self(Some(cells))
     }
 }
 

@@ -85,6 +85,8 @@ pub struct ReadRecord {
 pub struct TransactionRecord {
     /// Gas.
     pub gas_used: u64,
+    /// What it was expected to cost, as [`super::expected`] counts; 0 where nobody asked.
+    pub expected: u64,
     /// Nanoseconds of the committed incarnation.
     pub execution: u64,
     /// Nanoseconds of its commit.

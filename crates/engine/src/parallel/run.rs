@@ -148,7 +148,7 @@ impl<'s> ParallelBlock<'s> {
         let workers = self.shared.options.workers;
         let schedule = self.shared.options.record.then(|| {
             timelines.resize_with(workers, || Timeline::new(true, self.shared.began));
-            Timeline::join(timelines, transactions, wall, self.shared.cells)
+            Timeline::join(timelines, &self.shared.expected, wall, self.shared.cells)
         });
         let report = Report { workers, workers_used: workers, clamp: None, counters, schedule };
         Ok(Outcome { changes, access_list, keccak_memo, report })

@@ -8,7 +8,9 @@ use alloy_primitives::{Address, U256, map::AddressMap};
 use revm::context::result::ExecutionResult;
 use revm::primitives::hardfork::SpecId;
 
+use super::apart::Apart;
 use super::cells::{AccountWrite, Cells, Delta};
+use super::expected::expected_costs;
 use super::interleave::Turns;
 use super::journal::{Accesses, Executed, Published};
 use super::machine::Rules;
@@ -73,12 +75,16 @@ pub struct Shared<'a> {
     pub access_list: Mutex<Option<AccessRecorder>>,
     /// Attempts by transaction.
     pub attempts: Vec<Mutex<Attempted>>,
+    /// What each transaction was expected to cost.
+    pub expected: Vec<u64>,
+    /// How many transactions are committed, to be read without the scheduler's lock.
+    head: Apart<AtomicUsize>,
     /// The cell of the block's producer.
     beneficiary: u32,
-    scheduler: Mutex<Scheduler>,
+    scheduler: Apart<Mutex<Scheduler>>,
     failure: Mutex<Option<EngineError>>,
-    events: AtomicU64,
-    idlers: AtomicUsize,
+    events: Apart<AtomicU64>,
+    idlers: Apart<AtomicUsize>,
     sleepers: AtomicUsize,
     bed: Mutex<()>,
     bell: Condvar,
@@ -97,7 +103,10 @@ impl<'a> Shared<'a> {
         transactions: &'a [Transaction],
         options: Parallel,
     ) -> Self {
-        let beneficiary = cells.account_number(rules.env.beneficiary);
+        let beneficiary = cells.account_number(0, rules.env.beneficiary);
+        let is_asked = options.workers > 1 || options.record;
+        let expected = if is_asked { expected_costs(transactions) } else { Vec::new() };
+        let scheduler = Scheduler::new(transactions.len(), options.workers, &|tx| expected[tx]);
         let listed = rules.cfg.spec.is_enabled_in(SpecId::AMSTERDAM);
         Self {
             rules,
@@ -110,13 +119,13 @@ impl<'a> Shared<'a> {
             stop: AtomicBool::new(false),
             access_list: Mutex::new(listed.then(AccessRecorder::default)),
             attempts: (0..transactions.len()).map(|_| Mutex::default()).collect(),
+            head: Apart::default(),
             beneficiary,
-            scheduler: Mutex::new(Scheduler::new(transactions.len(), options.workers, &|tx| {
-                transactions[tx].gas_limit
-            })),
+            expected,
+            scheduler: Apart(Mutex::new(scheduler)),
             failure: Mutex::default(),
-            events: AtomicU64::new(0),
-            idlers: AtomicUsize::new(0),
+            events: Apart::default(),
+            idlers: Apart::default(),
             sleepers: AtomicUsize::new(0),
             bed: Mutex::new(()),
             bell: Condvar::new(),
@@ -137,6 +146,27 @@ impl<'a> Shared<'a> {
     /// The state machine.
     pub fn scheduler(&self) -> MutexGuard<'_, Scheduler> {
         lock(&self.scheduler)
+    }
+
+    /// How many transactions are committed. All that they wrote can be seen.
+    #[inline]
+    pub fn head(&self) -> usize {
+        self.head.load(Ordering::Acquire)
+    }
+
+    /// The head is committed: what follows, as [`Scheduler::committed`].
+    pub fn committed(&self) -> Option<usize> {
+        let mut scheduler = self.scheduler();
+        let next = scheduler.committed();
+        self.head.store(scheduler.head(), Ordering::Release);
+        next
+    }
+
+    /// Whether a transaction is probably so short that several are better begun at once.
+    #[inline]
+    pub fn is_short(&self, tx: usize) -> bool {
+        let transaction = &self.transactions[tx];
+        transaction.input.is_empty() && !transaction.to.is_create()
     }
 
     /// Who a transaction is from and whom it calls, as groups.

@@ -123,9 +123,11 @@ impl Timeline {
     }
 
     /// Puts the workers' timelines together.
-    pub fn join(timelines: Vec<Self>, transactions: usize, wall: u64, cells: &Cells) -> Schedule {
+    pub fn join(timelines: Vec<Self>, expected: &[u64], wall: u64, cells: &Cells) -> Schedule {
         let mut schedule = Schedule { workers: timelines.len() as u32, wall, ..Schedule::default() };
-        schedule.transactions.resize_with(transactions, TransactionRecord::default);
+        let record =
+            |expected: &u64| TransactionRecord { expected: *expected, ..TransactionRecord::default() };
+        schedule.transactions.extend(expected.iter().map(record));
         let mut names = Names::default();
         let mut firsts = Vec::new();
         for timeline in &timelines {
@@ -153,13 +155,10 @@ impl Timeline {
                 let write = |place: &Place| names.place(*place, cells);
                 let writes_of = timeline.writes[writes..kept.writes].iter().map(write).collect();
                 (reads, writes) = (kept.reads, kept.writes);
-                schedule.transactions[kept.transaction] = TransactionRecord {
-                    gas_used: kept.gas_used,
-                    execution: kept.execution,
-                    commit: kept.commit,
-                    reads: reads_of,
-                    writes: writes_of,
-                };
+                let record = &mut schedule.transactions[kept.transaction];
+                (record.gas_used, record.execution, record.commit) =
+                    (kept.gas_used, kept.execution, kept.commit);
+                (record.reads, record.writes) = (reads_of, writes_of);
             }
         }
         schedule.locations = names.locations;

@@ -5,6 +5,7 @@ use super::machine::{Attempt, FieldMachine};
 use super::record::{Activity, Counters, Ending, Span};
 use super::scheduler::{Finish, Task};
 use super::shared::{Sequencer, Shared, lock};
+use super::spares::Spares;
 use super::timeline::Timeline;
 use crate::error::{EngineError, Fault};
 use crate::evm::{TransactError, rejection};
@@ -19,7 +20,15 @@ pub struct Worker<'s> {
     pub counters: Counters,
     /// What it did, where the schedule is recorded.
     pub timeline: Timeline,
+    spares: Spares,
+    /// Short transactions begun in one go, the next one last.
+    run: Vec<usize>,
+    /// Those of them whose writes are published, which the scheduler does not know yet.
+    unreported: Vec<usize>,
 }
+
+/// The most short transactions that a worker begins in one go.
+const MAX_RUN: usize = 12;
 
 /// Takes what is next in order; shared, because whoever holds the baton commits.
 pub type Line<'q, 's> = std::sync::Mutex<&'q mut (dyn Sequencer + 's)>;
@@ -35,7 +44,9 @@ impl<'s> Worker<'s> {
         };
         let machine = FieldMachine::new(&shared.rules, view, &shared.stop);
         let timeline = Timeline::new(shared.options.record, shared.began);
-        Self { shared, number, machine, counters: Counters::default(), timeline }
+        let counters = Counters::default();
+        let (spares, run, unreported) = (Spares::of_thread(), Vec::new(), Vec::new());
+        Self { shared, number, machine, counters, timeline, spares, run, unreported }
     }
 
     /// Works until the block is complete or abandoned.
@@ -47,9 +58,11 @@ impl<'s> Worker<'s> {
                 return;
             }
             let seen = self.shared.events();
-            let task = self.shared.scheduler().next_task(self.number);
+            let task = self.next_task();
             let done = match task {
-                Task::Execute { tx, incarnation, at_head } => self.execute(tx, incarnation, at_head, line),
+                Task::Execute { tx, incarnation, at_head } => {
+                    self.execute(tx, incarnation, at_head, line).and_then(|()| self.execute_run(line))
+                }
                 Task::Commit { tx } => self.commit_from(tx, None, line),
                 Task::Await { tx, ticket } => self.wait_for(tx, ticket),
                 Task::Idle => {
@@ -68,6 +81,58 @@ impl<'s> Worker<'s> {
                 self.shared.fail(error);
                 return;
             }
+        }
+    }
+
+    /// The next task, and after a short transaction those that follow it, as long as they are short.
+    fn next_task(&mut self) -> Task {
+        let mut scheduler = self.shared.scheduler();
+        let task = scheduler.next_task(self.number);
+        if let Task::Execute { tx, incarnation: 0, .. } = task
+            && self.shared.is_short(tx)
+        {
+            // The last ones are shared out.
+            let most = (scheduler.left() / (2 * self.shared.options.workers)).min(MAX_RUN - 1);
+            while self.run.len() < most
+                && let Some(tx) = scheduler.begin_next(&|tx| self.shared.is_short(tx))
+            {
+                self.run.push(tx);
+            }
+            self.run.reverse();
+        }
+        task
+    }
+
+    /// Runs the rest of a run.
+    fn execute_run(&mut self, line: &Line<'_, '_>) -> Result<(), EngineError> {
+        use std::sync::atomic::Ordering;
+        while let Some(tx) = self.run.pop() {
+            self.machine.yield_turn();
+            if self.shared.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            self.execute(tx, 0, self.shared.head() == tx, line)?;
+        }
+        self.report(line)
+    }
+
+    /// Tells the scheduler what was published.
+    fn report(&mut self, line: &Line<'_, '_>) -> Result<(), EngineError> {
+        if self.unreported.is_empty() {
+            return Ok(());
+        }
+        let mut next = None;
+        {
+            let mut scheduler = self.shared.scheduler();
+            for tx in self.unreported.drain(..) {
+                if scheduler.published(tx) {
+                    next = Some(tx);
+                }
+            }
+        }
+        match next {
+            Some(tx) => self.commit_from(tx, None, line),
+            None => Ok(()),
         }
     }
 
@@ -149,38 +214,68 @@ impl<'s> Worker<'s> {
             }
         };
         self.machine.yield_turn();
-        let finish = self.shared.scheduler().finish(tx);
-        match finish {
-            Finish::Commit if self.shared.keeps_records() => {
-                let executed = self.machine.take(ended);
-                self.commit_from(tx, Some(Ready::Kept(executed)), line)
+        if mode != Mode::Misled && !self.run.is_empty() && self.shared.head() != tx {
+            // Within a run the scheduler is told later, unless somebody waits for what is published.
+            let executed = self.take(ended);
+            self.unreported.push(tx);
+            if executed.accesses.only_moves() {
+                lock(&self.shared.attempts[tx]).executed = Some(executed);
+            } else {
+                let news = self.show(tx, executed);
+                self.tell_readers(tx, news);
             }
-            Finish::Commit => self.commit_from(tx, Some(Ready::Fresh(ended)), line),
-            Finish::Publish => {
-                let executed = self.machine.take(ended);
+            return match self.unreported.first() {
+                Some(first) if *first == self.shared.head() => self.report(line),
+                _ => Ok(()),
+            };
+        }
+        let ready = if self.shared.keeps_records() || !self.unreported.is_empty() {
+            // What is reported may be committed here, and run again in this journal.
+            let executed = self.take(ended);
+            self.report(line)?;
+            Ready::Kept(executed)
+        } else {
+            Ready::Fresh(ended)
+        };
+        let finish = self.shared.scheduler().finish(tx);
+        match (finish, ready) {
+            (Finish::Commit, ready) => self.commit_from(tx, Some(ready), line),
+            (Finish::Publish, Ready::Kept(executed)) => self.publish(tx, executed, line),
+            (Finish::Publish, Ready::Fresh(ended)) => {
+                let executed = self.take(ended);
                 self.publish(tx, executed, line)
             }
         }
+    }
+
+    /// What the last run observed and wrote, to be kept until its turn comes.
+    fn take(&mut self, ended: Ended) -> Box<Executed> {
+        let mut executed = self.spares.take();
+        self.machine.take(ended, &mut executed);
+        executed
+    }
+
+    /// Makes the writes visible. Gives the highest position that may have seen something else.
+    fn show(&mut self, tx: usize, mut executed: Box<Executed>) -> Option<u32> {
+        self.counters.published += 1;
+        let mut attempted = lock(&self.shared.attempts[tx]);
+        let mut published = std::mem::take(&mut executed.room);
+        let (cells, position) = (self.shared.cells, Shared::position(tx));
+        let news = executed.accesses.publish(cells, position, &attempted.published, &mut published);
+        attempted.published = published;
+        attempted.executed = Some(executed);
+        news
     }
 
     /// Makes the writes visible, and looks whether a higher transaction has read what they replace.
     fn publish(
         &mut self,
         tx: usize,
-        mut executed: Box<Executed>,
+        executed: Box<Executed>,
         line: &Line<'_, '_>,
     ) -> Result<(), EngineError> {
         let misled = executed.ended.mode == Mode::Misled;
-        let news = {
-            let mut attempted = lock(&self.shared.attempts[tx]);
-            let (published, news) =
-                executed.accesses.publish(self.shared.cells, Shared::position(tx), &attempted.published);
-            attempted.published = published;
-            executed.is_published = true;
-            attempted.executed = Some(executed);
-            news
-        };
-        self.counters.published += 1;
+        let news = self.show(tx, executed);
         self.machine.yield_turn();
         if self.shared.scheduler().published(tx) {
             self.commit_from(tx, None, line)?;
@@ -190,6 +285,7 @@ impl<'s> Worker<'s> {
             if self.shared.scheduler().invalidate(tx) {
                 if let Some(executed) = attempted.executed.take() {
                     self.abort(tx, &executed.ended, None);
+                    self.spares.keep(executed, Published::default());
                 }
                 attempted.published.mark_estimates(self.shared.cells, Shared::position(tx));
                 drop(attempted);
@@ -204,32 +300,33 @@ impl<'s> Worker<'s> {
     /// is an estimate from then on, and its readers are looked at in turn.
     fn tell_readers(&mut self, tx: usize, highest: Option<u32>) {
         let Some(highest) = highest else { return };
-        let (mut reader, mut end) = (tx + 1, highest as usize);
+        let (mut from, mut end) = (tx + 1, highest as usize);
         let state_clear = self.shared.state_clear();
-        while reader < end.min(self.shared.transactions.len()) {
+        loop {
+            let Some(reader) = self.shared.scheduler().next_executed(from, end) else { return };
+            from = reader + 1;
             let position = Shared::position(reader);
-            if self.shared.scheduler().is_executed(reader) {
-                self.machine.yield_turn();
-                let start = self.timeline.now();
-                let mut attempted = lock(&self.shared.attempts[reader]);
-                let found = attempted.executed.as_ref().map(|executed| {
-                    executed.accesses.validate(self.shared.cells, position, state_clear, false)
-                });
-                let transaction = Some(reader as u32);
-                self.timeline.note(Span { transaction, start, ..self.span(Activity::Validate) });
-                if let Some(Err(conflict)) = found
-                    && self.shared.scheduler().invalidate(reader)
-                {
-                    if let Some(executed) = attempted.executed.take() {
-                        self.abort(reader, &executed.ended, Some(conflict));
-                    }
-                    let estimates = attempted.published.mark_estimates(self.shared.cells, position);
-                    end = end.max(estimates.unwrap_or_default() as usize);
-                    drop(attempted);
-                    self.shared.notify(0);
+            self.machine.yield_turn();
+            let start = self.timeline.now();
+            let mut attempted = lock(&self.shared.attempts[reader]);
+            let found = attempted
+                .executed
+                .as_ref()
+                .map(|executed| executed.accesses.validate(self.shared.cells, position, state_clear, false));
+            let transaction = Some(reader as u32);
+            self.timeline.note(Span { transaction, start, ..self.span(Activity::Validate) });
+            if let Some(Err(conflict)) = found
+                && self.shared.scheduler().invalidate(reader)
+            {
+                if let Some(executed) = attempted.executed.take() {
+                    self.abort(reader, &executed.ended, Some(conflict));
+                    self.spares.keep(executed, Published::default());
                 }
+                let estimates = attempted.published.mark_estimates(self.shared.cells, position);
+                end = end.max(estimates.unwrap_or_default() as usize);
+                drop(attempted);
+                self.shared.notify(0);
             }
-            reader += 1;
         }
     }
 
@@ -266,7 +363,7 @@ impl<'s> Worker<'s> {
             };
             let ready = ready.take().or(stored.map(Ready::Kept));
             let news = self.commit(tx, ready, published, line)?;
-            let next = self.shared.scheduler().committed();
+            let next = self.shared.committed();
             self.shared.notify(usize::from(next.is_none()));
             self.tell_readers(tx, news);
             self.machine.yield_turn();
@@ -320,7 +417,7 @@ impl<'s> Worker<'s> {
                     // Keeping the record is no part of the commit.
                     start = self.timeline.now();
                 }
-                let news = self.keep(tx, ready, &published)?;
+                let news = self.keep(tx, ready, published)?;
                 line.accept(tx, transaction, result, &|| self.shared.changes())?;
                 self.shared.next_access_index();
                 news
@@ -333,15 +430,19 @@ impl<'s> Worker<'s> {
     }
 
     /// Makes what a transaction wrote part of the block.
-    fn keep(&mut self, tx: usize, ready: Ready, published: &Published) -> Result<Option<u32>, Fault> {
+    fn keep(&mut self, tx: usize, ready: Ready, published: Published) -> Result<Option<u32>, Fault> {
         let position = Shared::position(tx);
         match ready {
             Ready::Fresh(ended) => {
-                let (news, reward) = self.machine.journal().commit(ended.incarnation, published);
+                let (news, reward) = self.machine.journal().commit(ended.incarnation, &published);
                 let Some(amount) = reward else { return Ok(news) };
                 Ok(news.max(self.shared.reward(amount, position)?))
             }
-            Ready::Kept(mut executed) => self.shared.commit(&mut executed.accesses, position, published),
+            Ready::Kept(mut executed) => {
+                let news = self.shared.commit(&mut executed.accesses, position, &published);
+                self.spares.keep(executed, published);
+                news
+            }
         }
     }
 
@@ -378,11 +479,8 @@ impl<'s> Worker<'s> {
         let Attempt::Ended(ended) = self.attempt(tx, Mode::Final, incarnation) else {
             return Err(Fault::StateRead("a final run does not stop for others".into()).into());
         };
-        let ready = if self.shared.keeps_records() {
-            Ready::Kept(self.machine.take(ended))
-        } else {
-            Ready::Fresh(ended)
-        };
+        let ready =
+            if self.shared.keeps_records() { Ready::Kept(self.take(ended)) } else { Ready::Fresh(ended) };
         Ok((ready, self.timeline.now()))
     }
 }

@@ -7,7 +7,7 @@
 //!   blocks[]    number gas_used transactions beneficiary? serial_seconds? parallel_seconds? workers wall
 //!     locations[]  [field, address] or ["slot", address, slot]
 //!     spans[]      [worker, activity, transaction, incarnation, start, end, ending, location, by]; -1 is "none"
-//!     records[]    [gas_used, execution, commit, reads, writes]; reads is [location, writer, location, writer, ...]
+//!     records[]    [gas_used, expected, execution, commit, reads, writes]; reads is [location, writer, location, writer, ...]
 //! ```
 //! Times under `solder` are nanoseconds since the block began. The events can be derived from it, so only it is read.
 
@@ -21,7 +21,7 @@ pub use read::{parse_trace, read_trace};
 pub use write::{write_events, write_trace};
 
 /// Of the layout under `solder`.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 /// A file larger than this is not read.
 pub const MAX_FILE_BYTES: u64 = 512 << 20;
 /// Blocks of a file.
@@ -36,6 +36,8 @@ pub const MAX_LOCATIONS: usize = 1 << 22;
 pub const MAX_ACCESSES: usize = 1 << 20;
 /// A block takes less than an hour: sums over a block then fit 64 bits.
 pub const MAX_NANOSECONDS: u64 = 3_600_000_000_000;
+/// What a transaction is expected to cost at most.
+pub const MAX_EXPECTED: u64 = 1 << 34;
 
 const ACTIVITIES: [(Activity, &str); 7] = [
     (Activity::Execute, "execute"),

@@ -12,8 +12,8 @@ use solder_engine::parallel::record::{Ending, Location, ReadRecord, Span, Transa
 use solder_engine::parallel::{MAX_WORKERS, Schedule};
 
 use super::{
-    ACTIVITIES, MAX_ACCESSES, MAX_BLOCKS, MAX_FILE_BYTES, MAX_LOCATIONS, MAX_NANOSECONDS, MAX_SPANS,
-    MAX_TRANSACTIONS, VERSION,
+    ACTIVITIES, MAX_ACCESSES, MAX_BLOCKS, MAX_EXPECTED, MAX_FILE_BYTES, MAX_LOCATIONS, MAX_NANOSECONDS,
+    MAX_SPANS, MAX_TRANSACTIONS, VERSION,
 };
 use crate::{BlockLabel, BlockSchedule, TraceError};
 
@@ -163,7 +163,7 @@ fn span(value: &Value, at: &str, limits: &Limits) -> Checked<Span> {
 }
 
 fn record(value: &Value, at: &str, index: usize, limits: &Limits) -> Checked<TransactionRecord> {
-    let [gas_used, execution, commit, reads, writes] = parts(value, at)?;
+    let [gas_used, expected, execution, commit, reads, writes] = parts(value, at)?;
     let read = |pair: &[Value]| {
         let [location, writer] = pair else { return Err(wrong(at, "a read without its writer")) };
         Ok(ReadRecord {
@@ -175,6 +175,7 @@ fn record(value: &Value, at: &str, index: usize, limits: &Limits) -> Checked<Tra
     let writes = list(writes, at, MAX_ACCESSES)?.iter();
     Ok(TransactionRecord {
         gas_used: integer(gas_used, at, u64::MAX)?,
+        expected: integer(expected, at, MAX_EXPECTED)?,
         execution: integer(execution, at, MAX_NANOSECONDS)?,
         commit: integer(commit, at, MAX_NANOSECONDS)?,
         reads: list(reads, at, 2 * MAX_ACCESSES)?.chunks(2).map(read).collect::<Checked<_>>()?,

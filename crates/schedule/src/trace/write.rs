@@ -127,8 +127,8 @@ fn write_span<W: Write>(out: &mut W, span: &Span) -> io::Result<()> {
 }
 
 fn write_record<W: Write>(out: &mut W, record: &TransactionRecord) -> io::Result<()> {
-    let TransactionRecord { gas_used, execution, commit, reads, writes } = record;
-    write!(out, "[{gas_used},{execution},{commit},[")?;
+    let TransactionRecord { gas_used, expected, execution, commit, reads, writes } = record;
+    write!(out, "[{gas_used},{expected},{execution},{commit},[")?;
     separated(out, reads, |out, read| write!(out, "{},{}", read.location, signed(read.writer)))?;
     out.write_all(b"],[")?;
     separated(out, writes, |out, write| write!(out, "{write}"))?;

@@ -15,6 +15,7 @@ pub fn transaction(execution: u64, reads: &[(u32, Option<u32>)], writes: &[u32])
     let reads = reads.iter().map(|(location, writer)| ReadRecord { location: *location, writer: *writer });
     TransactionRecord {
         gas_used: 21_000,
+        expected: 21_000,
         execution,
         commit: 0,
         reads: reads.collect(),

@@ -1,14 +1,205 @@
 //! The cell of an account.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use revm::state::{AccountId, Bytecode};
 
-use super::{AccountWrite, Fields, Life, Pending};
+use super::words::{Reader, Words};
+use super::{AccountWrite, Fields, Life, Named, Pending};
 use crate::error::Fault;
 use crate::parallel::observed;
 use crate::state::{AccountFields, Read, StateReader};
+
+/// What a look without the lock gives: balance, nonce, code hash, flags and the last reset.
+const WORDS: usize = 10;
+const LOADED: u64 = 1;
+/// Published writes wait here: what a transaction sees depends on its position.
+const PENDING: u64 = 1 << 1;
+const EXISTS: u64 = 1 << 2;
+const TOUCHED: u64 = 1 << 3;
+const RESET_SHIFT: u32 = 32;
+
+/// The cell: the account, and a copy of its committed fields to look at without the lock.
+#[derive(Debug, Default)]
+pub struct AccountCell {
+    /// The address, zeros behind it.
+    name: [AtomicU64; 3],
+    words: Words<WORDS>,
+    reader: Reader,
+    state: Mutex<AccountState>,
+}
+
+impl AccountCell {
+    /// The account, locked.
+    #[inline]
+    pub fn lock(&self) -> AccountGuard<'_> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        AccountGuard { cell: self, state, changed: false }
+    }
+
+    /// What every transaction sees, noting the one at `position` as a reader. `None` where that depends on the
+    /// position, or the state before the block was not asked yet: [`AccountGuard::view`] tells.
+    #[inline]
+    pub fn look(&self, position: u32) -> Option<Fields> {
+        self.reader.note(position);
+        self.peek()
+    }
+
+    /// The same for whoever is no reader.
+    #[inline]
+    pub fn peek(&self) -> Option<Fields> {
+        let words = self.words.read()?;
+        let flags = words[9];
+        (flags & (LOADED | PENDING) == LOADED).then(|| Fields {
+            balance: U256::from_limbs([words[0], words[1], words[2], words[3]]),
+            nonce: words[4],
+            code_hash: hash_of([words[5], words[6], words[7], words[8]]),
+            exists: flags & EXISTS != 0,
+            reset: (flags >> RESET_SHIFT) as u32,
+        })
+    }
+
+    /// A committed transaction touched the account and changed nothing.
+    #[inline]
+    pub fn touch(&self) {
+        if self.words.read().is_none_or(|words| words[9] & TOUCHED == 0) {
+            self.lock().touched = true;
+        }
+    }
+}
+
+impl Named for AccountCell {
+    type Name = Address;
+
+    #[inline]
+    fn is_named(&self, name: Address) -> bool {
+        self.name
+            .iter()
+            .zip(words_of_address(name))
+            .all(|(word, of_name)| word.load(Ordering::Relaxed) == of_name)
+    }
+
+    fn begin(&self, name: Address) {
+        for (word, of_name) in self.name.iter().zip(words_of_address(name)) {
+            word.store(of_name, Ordering::Relaxed);
+        }
+        self.reader.clear();
+        self.lock().begin(name);
+    }
+}
+
+#[inline]
+fn words_of_address(address: Address) -> [u64; 3] {
+    let mut bytes = [0; 24];
+    bytes[..20].copy_from_slice(address.as_slice());
+    let (words, _) = bytes.as_chunks::<8>();
+    std::array::from_fn(|at| u64::from_ne_bytes(words[at]))
+}
+
+fn words_of(hash: B256) -> [u64; 4] {
+    U256::from_be_bytes(hash.0).into_limbs()
+}
+
+fn hash_of(words: [u64; 4]) -> B256 {
+    B256::from(U256::from_limbs(words).to_be_bytes())
+}
+
+/// An account, locked. Whatever is changed is there for those who look without the lock when the guard goes.
+#[derive(Debug)]
+pub struct AccountGuard<'c> {
+    cell: &'c AccountCell,
+    state: MutexGuard<'c, AccountState>,
+    changed: bool,
+}
+
+impl std::ops::Deref for AccountGuard<'_> {
+    type Target = AccountState;
+
+    #[inline]
+    fn deref(&self) -> &AccountState {
+        &self.state
+    }
+}
+
+impl std::ops::DerefMut for AccountGuard<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut AccountState {
+        self.changed = true;
+        &mut self.state
+    }
+}
+
+impl Drop for AccountGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.show();
+    }
+}
+
+impl AccountGuard<'_> {
+    /// Shows what changed.
+    #[inline]
+    fn show(&mut self) {
+        if std::mem::take(&mut self.changed) {
+            self.cell.words.write(self.state.words());
+        }
+    }
+
+    /// The highest reader above a write that matters to readers, once it can be seen.
+    fn readers_above(&mut self, position: u32, is_news: bool) -> Option<u32> {
+        if !is_news {
+            return None;
+        }
+        self.show();
+        self.cell.reader.above(position)
+    }
+
+    /// What a transaction at `position` sees, which becomes a reader.
+    pub fn view(
+        &mut self,
+        reader: &dyn StateReader,
+        position: u32,
+        state_clear: bool,
+    ) -> Result<Read<Fields>, Fault> {
+        if !self.loaded
+            && let Read::Pending(ticket) = self.ensure_loaded(reader)?
+        {
+            return Ok(Read::Pending(ticket));
+        }
+        self.cell.reader.note(position);
+        Ok(Read::Ready(self.fields_at(position, state_clear).unwrap_or_else(|| self.now.clone())))
+    }
+
+    /// A published write's transaction is to run again. Gives the highest reader above.
+    pub fn mark_estimate(&mut self, position: u32) -> Option<u32> {
+        let matters = self.estimate(position);
+        self.readers_above(position, matters)
+    }
+
+    /// Publishes a write. Gives the highest reader above it that may have seen something else, if any: code, a
+    /// creation and a destruction matter to those; balances and nonces are checked where they are committed.
+    pub fn publish(&mut self, position: u32, write: &AccountWrite) -> Option<u32> {
+        let is_news = self.insert(position, write);
+        self.readers_above(position, is_news)
+    }
+
+    /// Takes back what an earlier incarnation published.
+    pub fn withdraw(&mut self, position: u32) -> Option<u32> {
+        let count = self.pending.len();
+        self.pending.retain(|pending| pending.position != position);
+        let is_news = self.pending.len() != count;
+        self.readers_above(position, is_news)
+    }
+
+    /// Makes a write part of the block.
+    pub fn commit(&mut self, position: u32, write: AccountWrite, state_clear: bool) -> Option<u32> {
+        let is_news = self.apply(position, write, state_clear);
+        self.readers_above(position, is_news)
+    }
+}
 
 /// An account.
 #[derive(Debug, Default)]
@@ -30,17 +221,31 @@ pub struct AccountState {
     /// A committed transaction destroyed it.
     pub destroyed: bool,
     pending: VecDeque<Pending<AccountWrite>>,
-    /// The highest position that looked at it.
-    reader: u32,
     /// Who wrote last: balance, nonce, code, existence.
     pub writers: [u32; 4],
 }
 
 impl AccountState {
-    pub(super) fn begin(&mut self, address: Address) {
+    fn begin(&mut self, address: Address) {
         let pending = std::mem::take(&mut self.pending);
         *self = Self { address, pending, ..Self::default() };
         self.pending.clear();
+    }
+
+    fn words(&self) -> [u64; WORDS] {
+        let [b0, b1, b2, b3] = self.now.balance.into_limbs();
+        let [c0, c1, c2, c3] = words_of(self.now.code_hash);
+        let mut flags = u64::from(self.now.reset) << RESET_SHIFT;
+        let set = [
+            (LOADED, self.loaded),
+            (PENDING, !self.pending.is_empty()),
+            (EXISTS, self.now.exists),
+            (TOUCHED, self.touched),
+        ];
+        for (flag, _) in set.into_iter().filter(|(_, on)| *on) {
+            flags |= flag;
+        }
+        [b0, b1, b2, b3, self.now.nonce, c0, c1, c2, c3, flags]
     }
 
     /// Asks the state before the block, once.
@@ -61,20 +266,6 @@ impl AccountState {
             self.code = info.code;
         }
         Ok(Read::Ready(()))
-    }
-
-    /// What a transaction at `position` sees, which becomes a reader.
-    pub fn view(
-        &mut self,
-        reader: &dyn StateReader,
-        position: u32,
-        state_clear: bool,
-    ) -> Result<Read<Fields>, Fault> {
-        if let Read::Pending(ticket) = self.ensure_loaded(reader)? {
-            return Ok(Read::Pending(ticket));
-        }
-        self.reader = self.reader.max(position);
-        Ok(Read::Ready(self.fields_at(position, state_clear).unwrap_or_else(|| self.now.clone())))
     }
 
     /// The fields as a transaction at `position` sees them, where published writes make them differ from `now`.
@@ -106,13 +297,14 @@ impl AccountState {
         Some((found.position, fields))
     }
 
-    /// A published write's transaction is to run again. Gives the highest reader above.
-    pub fn mark_estimate(&mut self, position: u32) -> Option<u32> {
-        let found = self.pending.iter_mut().find(|pending| pending.position == position)?;
+    /// Marks a published write as one that will be written again. Whether that matters to readers.
+    fn estimate(&mut self, position: u32) -> bool {
+        let Some(found) = self.pending.iter_mut().find(|pending| pending.position == position) else {
+            return false;
+        };
         found.estimate = true;
         let write = &found.write;
-        let matters = write.code.is_some() || write.nonce.is_some() || write.life != Life::Touched;
-        (matters && self.reader > position).then_some(self.reader)
+        write.code.is_some() || write.nonce.is_some() || write.life != Life::Touched
     }
 
     /// The position of the last write below `position` to balance, nonce, code or existence (0 to 3); 0 for none.
@@ -146,9 +338,8 @@ impl AccountState {
         }
     }
 
-    /// Publishes a write. Gives the highest reader above it that may have seen something else, if any: code, a
-    /// creation and a destruction matter to those; balances and nonces are checked where they are committed.
-    pub fn publish(&mut self, position: u32, write: &AccountWrite) -> Option<u32> {
+    /// Inserts a published write. Whether it matters to readers.
+    fn insert(&mut self, position: u32, write: &AccountWrite) -> bool {
         let place = self.pending.partition_point(|pending| pending.position < position);
         let matters = |write: &AccountWrite| write.code.is_some() || write.life != Life::Touched;
         let mut is_news = matters(write);
@@ -160,18 +351,11 @@ impl AccountState {
             }
             _ => self.pending.insert(place, new),
         }
-        (is_news && self.reader > position).then_some(self.reader)
+        is_news
     }
 
-    /// Takes back what an earlier incarnation published.
-    pub fn withdraw(&mut self, position: u32) -> Option<u32> {
-        let count = self.pending.len();
-        self.pending.retain(|pending| pending.position != position);
-        (self.pending.len() != count && self.reader > position).then_some(self.reader)
-    }
-
-    /// Makes a write part of the block.
-    pub fn commit(&mut self, position: u32, write: AccountWrite, state_clear: bool) -> Option<u32> {
+    /// Applies a committed write. Whether it matters to readers.
+    fn apply(&mut self, position: u32, write: AccountWrite, state_clear: bool) -> bool {
         let mut is_news = write.code.is_some() || write.life != Life::Touched;
         let place = self.pending.iter().position(|pending| pending.position == position);
         if let Some(old) = place.and_then(|place| self.pending.remove(place)).map(|pending| pending.write) {
@@ -207,7 +391,7 @@ impl AccountState {
         if existed != self.now.exists || write.life == Life::Created {
             self.writers[3] = position;
         }
-        (is_news && self.reader > position).then_some(self.reader)
+        is_news
     }
 
     /// The fields before the block.

@@ -6,25 +6,33 @@
 
 mod account;
 mod fields;
+mod index;
 mod slot;
+mod words;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use alloy_primitives::{
     Address, U256,
-    map::{AddressMap, DefaultHashBuilder, HashMap},
+    map::{DefaultHashBuilder, HashMap},
 };
 
-pub use account::AccountState;
+pub use account::{AccountCell, AccountGuard, AccountState};
 pub use fields::{AccountWrite, Delta, Fields, Life};
-pub use slot::{SlotState, SlotView, position_of, version};
+pub use slot::{SlotCell, SlotGuard, SlotState, SlotView, position_of, version};
 
+use super::MAX_WORKERS;
+use super::apart::Apart;
 use super::arena::Arena;
+use index::Index;
 
-/// Shards of the index from addresses and slots to cells.
-const SHARDS: usize = 64;
-/// The most cells of a kind, and entries of an index, whose memory is kept between blocks.
+/// The most cells of a kind, and places of an index, whose memory is kept between blocks.
 const MAX_KEPT: usize = 131_072;
+/// Numbers that a worker takes together: its cells lie side by side, and a later block finds them in the same worker's
+/// cache.
+const RANGE: u32 = 32;
 
 /// A write that is published and not committed yet.
 #[derive(Debug)]
@@ -35,96 +43,152 @@ struct Pending<T> {
     write: T,
 }
 
-/// A pair of cache lines of its own, since neighbours are other workers'.
-#[derive(Default)]
-#[repr(align(128))]
-struct Shard {
-    accounts: AddressMap<u32>,
-    slots: HashMap<(u32, U256), u32>,
+/// What has a cell: an account or a slot.
+trait Named {
+    /// Address, or the account's cell and the key.
+    type Name: Copy + Eq + Hash;
+
+    /// Whether the cell is this one's.
+    fn is_named(&self, name: Self::Name) -> bool;
+
+    /// Forgets what an earlier block left.
+    fn begin(&self, name: Self::Name);
 }
 
-/// All cells of a block.
-pub struct Cells {
-    accounts: Arena<Mutex<AccountState>>,
-    slots: Arena<Mutex<SlotState>>,
-    shards: Box<[Mutex<Shard>]>,
+/// All cells of one kind.
+struct Kind<C: Named> {
+    cells: Arena<C>,
+    index: Index,
+    /// Names for which the index has no place.
+    overflow: Mutex<HashMap<C::Name, u32>>,
+    /// How many cells each worker has taken.
+    taken: Box<[Apart<AtomicU32>]>,
+    workers: u32,
     hasher: DefaultHashBuilder,
 }
 
-impl Default for Cells {
+impl<C: Named + Default> Default for Kind<C> {
     fn default() -> Self {
         Self {
-            accounts: Arena::default(),
-            slots: Arena::default(),
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            cells: Arena::default(),
+            index: Index::default(),
+            overflow: Mutex::default(),
+            taken: (0..MAX_WORKERS).map(|_| Apart::default()).collect(),
+            workers: 1,
             hasher: DefaultHashBuilder::default(),
         }
     }
 }
 
-/// A worker that panicked has already failed the block; what it left is not used.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl<C: Named + Default> Kind<C> {
+    fn begin(&mut self, workers: usize, names: usize) {
+        self.index.begin(names);
+        self.workers = workers.clamp(1, MAX_WORKERS) as u32;
+    }
+
+    fn clear(&mut self) {
+        self.cells.clear(MAX_KEPT);
+        self.index.shrink(MAX_KEPT);
+        *self.overflow.get_mut().unwrap_or_else(PoisonError::into_inner) = HashMap::default();
+        for taken in &mut self.taken {
+            *taken.get_mut() = 0;
+        }
+    }
+
+    /// The number of a name's cell, made on behalf of a worker.
+    #[inline]
+    fn number(&self, worker: usize, name: C::Name) -> u32 {
+        let is_named = |number| self.cells.get(number).is_named(name);
+        let make = || {
+            let taken = &self.taken[worker];
+            let count = taken.load(Ordering::Relaxed);
+            let number = self.number_of(worker as u32, count);
+            self.cells.get(number).begin(name);
+            taken.store(count + 1, Ordering::Release);
+            number
+        };
+        self.index.number(self.hasher.hash_one(name), is_named, make).unwrap_or_else(|| {
+            let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
+            *overflow.entry(name).or_insert_with(make)
+        })
+    }
+
+    /// The number of a worker's cell.
+    #[inline]
+    fn number_of(&self, worker: u32, count: u32) -> u32 {
+        (count / RANGE * self.workers + worker) * RANGE + count % RANGE
+    }
+
+    /// The numbers of all cells that are in use, and some that were made for nothing.
+    fn numbers(&self) -> Vec<u32> {
+        let mut all = Vec::new();
+        for (worker, taken) in (0..self.workers).zip(&self.taken) {
+            let count = taken.load(Ordering::Acquire);
+            all.extend((0..count).map(|count| self.number_of(worker, count)));
+        }
+        all.sort_unstable();
+        all
+    }
+}
+
+/// All cells of a block.
+#[derive(Default)]
+pub struct Cells {
+    accounts: Kind<AccountCell>,
+    slots: Kind<SlotCell>,
 }
 
 impl Cells {
-    fn shard(&self, key: impl std::hash::Hash) -> MutexGuard<'_, Shard> {
-        use std::hash::BuildHasher;
-        // The low bits choose a bucket in the shard's own table.
-        let hash = self.hasher.hash_one(key);
-        lock(&self.shards[(hash >> 32) as usize % SHARDS])
+    /// Begins a block of `workers` that will meet about that many accounts and slots; more cost time, not correctness.
+    pub fn begin(&mut self, workers: usize, accounts: usize, slots: usize) {
+        self.accounts.begin(workers, accounts);
+        self.slots.begin(workers, slots);
     }
 
-    /// The number of an account's cell.
-    pub fn account_number(&self, address: Address) -> u32 {
-        *self.shard(address).accounts.entry(address).or_insert_with(|| {
-            let number = self.accounts.take();
-            self.account(number).begin(address);
-            number
-        })
+    /// The number of an account's cell. Each worker asks in its own name.
+    pub fn account_number(&self, worker: usize, address: Address) -> u32 {
+        self.accounts.number(worker, address)
     }
 
     /// The number of a slot's cell.
-    pub fn slot_number(&self, account: u32, key: U256) -> u32 {
-        *self.shard((account, key)).slots.entry((account, key)).or_insert_with(|| {
-            let number = self.slots.take();
-            self.slot(number).begin(account, key);
-            number
-        })
+    pub fn slot_number(&self, worker: usize, account: u32, key: U256) -> u32 {
+        self.slots.number(worker, (account, key))
     }
 
     /// An account's cell.
     #[inline]
-    pub fn account(&self, number: u32) -> MutexGuard<'_, AccountState> {
-        lock(self.accounts.get(number))
+    pub fn account_cell(&self, number: u32) -> &AccountCell {
+        self.accounts.cells.get(number)
     }
 
     /// A slot's cell.
     #[inline]
-    pub fn slot(&self, number: u32) -> MutexGuard<'_, SlotState> {
-        lock(self.slots.get(number))
+    pub fn slot_cell(&self, number: u32) -> &SlotCell {
+        self.slots.cells.get(number)
     }
 
-    /// How many accounts and slots there are. A cell gets its number before it forgets what an earlier block left in it,
-    /// under the lock of its shard: with all of them held, none is in between.
-    pub fn len(&self) -> (u32, u32) {
-        let held: Vec<_> = self.shards.iter().map(lock).collect();
-        let counts = (self.accounts.len(), self.slots.len());
-        drop(held);
-        counts
+    /// An account, locked.
+    #[inline]
+    pub fn account(&self, number: u32) -> AccountGuard<'_> {
+        self.account_cell(number).lock()
+    }
+
+    /// A slot, locked.
+    #[inline]
+    pub fn slot(&self, number: u32) -> SlotGuard<'_> {
+        self.slot_cell(number).lock()
+    }
+
+    /// The numbers of all accounts and of all slots, in order. Every slot's account is among the accounts: workers may
+    /// be at work, and the slots are counted first.
+    pub fn numbers(&self) -> (Vec<u32>, Vec<u32>) {
+        let slots = self.slots.numbers();
+        (self.accounts.numbers(), slots)
     }
 
     /// Forgets the block but keeps the memory that a block of usual size needs.
     pub fn clear(&mut self) {
-        self.accounts.clear(MAX_KEPT);
-        self.slots.clear(MAX_KEPT);
-        for shard in &mut self.shards {
-            let shard = shard.get_mut().unwrap_or_else(PoisonError::into_inner);
-            if shard.accounts.capacity() > MAX_KEPT / SHARDS || shard.slots.capacity() > MAX_KEPT / SHARDS {
-                *shard = Shard::default();
-            }
-            shard.accounts.clear();
-            shard.slots.clear();
-        }
+        self.accounts.clear();
+        self.slots.clear();
     }
 }

@@ -6,8 +6,9 @@ use revm::context::result::ExecutionResult;
 use revm::state::Account;
 
 use super::Mode;
+use crate::error::Fault;
 use crate::evm::TransactError;
-use crate::parallel::cells::{AccountState, AccountWrite, Cells, Fields, Life, position_of};
+use crate::parallel::cells::{AccountCell, AccountState, AccountWrite, Cells, Fields, Life, position_of};
 use crate::parallel::observed::{
     ALIVE, ASSUMED, BALANCE_BOUND, CODE, EXACT_BALANCE, EXISTENCE, NONCE, RESET,
 };
@@ -25,6 +26,8 @@ pub struct AccountAccess {
     pub(super) highest: U256,
     /// What was written.
     pub write: Option<AccountWrite>,
+    /// It was touched and nothing else, which changes nothing of an account that is there for its nonce or its code.
+    pub only_touched: bool,
     /// The account as the journal has it, where a block access list is made of it.
     pub journaled: Option<Box<Account>>,
 }
@@ -79,8 +82,26 @@ pub struct Executed {
     pub accesses: Accesses,
     /// How it ended.
     pub ended: Ended,
-    /// Its writes are published: all that the transaction has pending is its own.
-    pub is_published: bool,
+    /// Room for the list of what is published.
+    pub room: Published,
+}
+
+impl Default for Executed {
+    fn default() -> Self {
+        let result = Err(TransactError::Database(Fault::Cancelled));
+        let ended = Ended { result, mode: Mode::default(), incarnation: 0, nanoseconds: 0, span: (0, 0) };
+        Self { accesses: Accesses::default(), ended, room: Published::default() }
+    }
+}
+
+impl Executed {
+    /// Forgets everything but the memory.
+    pub fn clear(&mut self) {
+        self.accesses.accounts.clear();
+        self.accesses.slots.clear();
+        self.accesses.reward = None;
+        self.ended.result = Err(TransactError::Database(Fault::Cancelled));
+    }
 }
 
 /// An observation that does not hold at the position of the transaction.
@@ -183,6 +204,19 @@ impl Observation<'_> {
     /// The first observation that does not hold for a transaction at `position`.
     pub fn check(
         &self,
+        cell: &AccountCell,
+        position: u32,
+        state_clear: bool,
+        at_commit: bool,
+    ) -> Result<(), Conflict> {
+        match cell.peek() {
+            Some(fields) if self.stale_field(&fields, at_commit).is_none() => Ok(()),
+            _ => self.check_locked(&cell.lock(), position, state_clear, at_commit),
+        }
+    }
+
+    fn check_locked(
+        &self,
         cell: &AccountState,
         position: u32,
         state_clear: bool,
@@ -206,6 +240,9 @@ pub(super) fn check_slot(
     reset: u32,
     position: u32,
 ) -> Result<(), Conflict> {
+    if cells.slot_cell(slot).peek(reset).is_some_and(|view| view.version == seen) {
+        return Ok(());
+    }
     let cell = cells.slot(slot);
     let (version, estimate) = cell.version_at(position, reset);
     if version == seen && !estimate {
@@ -290,12 +327,21 @@ impl Accesses {
             if observation.is_empty() {
                 continue;
             }
-            let cell = cells.account(access.cell);
-            if !at_commit && access.saw_estimate(&cell, position) {
+            let cell = cells.account_cell(access.cell);
+            if at_commit {
+                observation.check(cell, position, state_clear, true)?;
+                continue;
+            }
+            // Where nothing is pending nothing is to be written again either.
+            if cell.peek().is_some_and(|fields| observation.stale_field(&fields, false).is_none()) {
+                continue;
+            }
+            let cell = cell.lock();
+            if access.saw_estimate(&cell, position) {
                 let by = cell.last_writer(position, 1);
                 return Err(Conflict { location: Location::Nonce(cell.address), by });
             }
-            observation.check(&cell, position, state_clear, at_commit)?;
+            observation.check_locked(&cell, position, state_clear, false)?;
         }
         for access in &self.slots {
             if let Some(seen) = access.seen {
@@ -305,10 +351,24 @@ impl Accesses {
         Ok(())
     }
 
-    /// Makes the writes visible to higher transactions. Gives the highest of those that may have seen something else.
-    pub fn publish(&self, cells: &Cells, position: u32, before: &Published) -> (Published, Option<u32>) {
+    /// Whether the writes are only amounts that move and nonces that are used: hardly anybody looks at those, so that
+    /// showing them before the commit is not worth its while.
+    pub fn only_moves(&self) -> bool {
+        let moves = |write: &AccountWrite| write.life == Life::Touched && write.code.is_none();
+        self.slots.iter().all(|slot| slot.write.is_none())
+            && self.accounts.iter().all(|account| account.write.as_ref().is_none_or(moves))
+    }
+
+    /// Makes the writes visible to higher transactions, and lists them in `published`. Gives the highest transaction that
+    /// may have seen something else.
+    pub fn publish(
+        &self,
+        cells: &Cells,
+        position: u32,
+        before: &Published,
+        published: &mut Published,
+    ) -> Option<u32> {
         let mut news = None;
-        let mut published = Published::default();
         for access in &self.accounts {
             if let Some(write) = &access.write {
                 news = news.max(cells.account(access.cell).publish(position, write));
@@ -321,8 +381,7 @@ impl Accesses {
                 published.slots.push(access.cell);
             }
         }
-        let withdrawn = before.withdraw(cells, position, &published);
-        (published, news.max(withdrawn))
+        news.max(before.withdraw(cells, position, published))
     }
 
     /// Makes the writes part of the block.
@@ -337,6 +396,8 @@ impl Accesses {
         for access in &mut self.accounts {
             if let Some(write) = access.write.take() {
                 news = news.max(cells.account(access.cell).commit(position, write, state_clear));
+            } else if access.only_touched {
+                cells.account_cell(access.cell).touch();
             }
         }
         for access in &self.slots {
@@ -357,6 +418,12 @@ pub struct Published {
 }
 
 impl Published {
+    /// Forgets everything but the memory.
+    pub fn clear(&mut self) {
+        self.accounts.clear();
+        self.slots.clear();
+    }
+
     /// Takes everything back.
     pub fn withdraw_all(&self, cells: &Cells, position: u32) -> Option<u32> {
         self.withdraw(cells, position, &Self::default())

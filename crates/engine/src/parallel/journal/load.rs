@@ -4,7 +4,7 @@ use alloy_primitives::{Address, U256};
 use revm::context_interface::journaled_state::JournalLoadError;
 use revm::primitives::KECCAK_EMPTY;
 use revm::primitives::hardfork::SpecId;
-use revm::state::{AccountStatus, EvmStorageSlot, TransactionId};
+use revm::state::{AccountStatus, Bytecode, EvmStorageSlot, TransactionId};
 
 use super::undo::Undo;
 use super::{Entry, FieldJournal, Load, Mode, NO_CELL, SharedView, Slot};
@@ -35,57 +35,52 @@ impl<'a> FieldJournal<'a> {
 
     /// The entry of an account in this transaction, and whether it was cold.
     pub(in crate::parallel) fn load(&mut self, address: Address, skip_cold_load: bool) -> Load<(u32, bool)> {
-        if let Some(&entry) = self.index.get(&address) {
+        if let Some(entry) = self.known.find(&address) {
             let known = &mut self.entries[entry as usize];
-            if known.run == self.run {
-                if !known.cold {
-                    return Ok((entry, false));
-                }
-                let cold = self.warm.check_is_cold(&address, skip_cold_load)?;
-                known.cold = false;
-                self.undo.push(Undo::Warmed(entry));
-                return Ok((entry, cold));
+            if !known.cold {
+                return Ok((entry, false));
             }
             let cold = self.warm.check_is_cold(&address, skip_cold_load)?;
-            self.refresh(entry)?;
+            known.cold = false;
+            self.undo.push(Undo::Warmed(entry));
             return Ok((entry, cold));
         }
         let cold = self.warm.check_is_cold(&address, skip_cold_load)?;
-        let cell = self.database.cells.account_number(address);
-        let entry = self.used;
-        if entry as usize == self.entries.len() {
+        let entry = self.known.len();
+        if entry == self.entries.len() {
             self.entries.push(Entry::default());
         }
-        self.used += 1;
-        let new = &mut self.entries[entry as usize];
-        (new.address, new.cell) = (address, cell);
-        (new.account.info.code_hash, new.account.info.code) = (KECCAK_EMPTY, None);
-        self.index.insert(address, entry);
-        self.refresh(entry)?;
+        let new = &mut self.entries[entry];
+        new.address = address;
+        new.cell = self.database.cells.account_number(self.database.worker, address);
+        self.look_at(entry)?;
+        let entry = self.known.push(address);
+        self.undo.push(Undo::Warmed(entry));
         Ok((entry, cold))
     }
 
     /// Looks at an account for the first time in a transaction.
-    fn refresh(&mut self, entry: u32) -> Result<(), Fault> {
+    fn look_at(&mut self, entry: usize) -> Result<(), Fault> {
         self.database.yield_turn();
-        let (cell, position, clear) = (self.entries[entry as usize].cell, self.position, self.state_clear());
+        let (cell, position, clear) = (self.entries[entry].cell, self.position, self.state_clear());
         self.stop_if_blocked()?;
-        let (mut seen, hint, estimate) = self.answer(|database| {
-            let mut cell = database.cells.account(cell);
-            Ok(match cell.view(database.reader, position, clear)? {
-                Read::Ready(fields) => Read::Ready((fields, cell.hint, cell.estimate_below(position))),
-                Read::Pending(ticket) => Read::Pending(ticket),
-            })
-        })?;
+        let (mut seen, estimate) = match self.database.cells.account_cell(cell).look(position) {
+            Some(fields) => (fields, None),
+            None => self.answer(|database| {
+                let mut cell = database.cells.account(cell);
+                Ok(match cell.view(database.reader, position, clear)? {
+                    Read::Ready(fields) => Read::Ready((fields, cell.estimate_below(position))),
+                    Read::Pending(ticket) => Read::Pending(ticket),
+                })
+            })?,
+        };
         if self.mode == Mode::Misled {
             mislead(&mut seen);
         }
-        let known = &mut self.entries[entry as usize];
+        let known = &mut self.entries[entry];
         let info = &mut known.account.info;
-        if info.code_hash != seen.code_hash {
-            info.code_hash = seen.code_hash;
-            info.code = None;
-        }
+        info.code_hash = seen.code_hash;
+        info.code = None;
         info.balance = seen.balance;
         info.nonce = seen.nonce;
         known.account.status =
@@ -93,16 +88,12 @@ impl<'a> FieldJournal<'a> {
         if self.spec.is_enabled_in(SpecId::AMSTERDAM) {
             known.account.set_current_info_as_original();
         }
-        known.hint = hint;
         known.seen = seen;
         known.estimate = estimate;
         known.lowest = U256::ZERO;
         known.highest = U256::MAX;
         known.observed.set(0);
         known.cold = false;
-        known.run = self.run;
-        self.loaded.push(entry);
-        self.undo.push(Undo::Warmed(entry));
         Ok(())
     }
 
@@ -115,16 +106,21 @@ impl<'a> FieldJournal<'a> {
         let (cell, hash, position) = (known.cell, known.account.info.code_hash, self.position);
         let code = if hash == KECCAK_EMPTY {
             self.empty_code.clone()
+        } else if let Some((_, code)) = self.codes.get(&cell).filter(|(of, _)| *of == hash) {
+            code.clone()
         } else {
             let shared = self.database.cells.account(cell).code(hash, position);
-            match shared {
+            let code = match shared {
                 Some(code) => code,
                 None => {
                     let code = self.answer(|database| database.reader.code(hash))?;
                     self.database.cells.account(cell).keep_code(hash, &code);
                     code
                 }
-            }
+            };
+            let code = code_of_worker(&code);
+            self.codes.insert(cell, (hash, code.clone()));
+            code
         };
         self.entries[entry as usize].account.info.code = Some(code);
         Ok(())
@@ -137,12 +133,11 @@ impl<'a> FieldJournal<'a> {
         key: U256,
         skip_cold_load: bool,
     ) -> Load<(u32, bool)> {
-        let known = self.slot_index.get(&(entry, key)).copied();
-        if let Some(slot) = known {
-            let held = &self.slots[slot as usize];
-            if held.run == self.run && !held.value.is_cold {
-                return Ok((slot, false));
-            }
+        let known = self.known_slots.find(&(entry, key));
+        if let Some(slot) = known
+            && !self.slots[slot as usize].value.is_cold
+        {
+            return Ok((slot, false));
         }
         let address = self.entries[entry as usize].address;
         let cold = !self.warm.access_list().get(&address).is_some_and(|keys| keys.contains(&key));
@@ -152,16 +147,11 @@ impl<'a> FieldJournal<'a> {
         let slot = match known {
             Some(slot) => slot,
             None => {
-                let slot = self.slots.len() as u32;
-                let value = EvmStorageSlot::new(U256::ZERO, TransactionId::ZERO);
-                self.slots.push(Slot { entry, key, cell: NO_CELL, run: 0, version: None, value });
-                self.slot_index.insert((entry, key), slot);
-                slot
+                let slot = self.look_at_slot(entry, key)?;
+                self.slots.push(slot);
+                self.known_slots.push((entry, key))
             }
         };
-        if self.slots[slot as usize].run != self.run {
-            self.refresh_slot(slot)?;
-        }
         self.slots[slot as usize].value.is_cold = false;
         if cold {
             self.undo.push(Undo::SlotWarmed(slot));
@@ -170,53 +160,60 @@ impl<'a> FieldJournal<'a> {
     }
 
     /// Looks at a slot for the first time in a transaction.
-    fn refresh_slot(&mut self, slot: u32) -> Result<(), Fault> {
+    fn look_at_slot(&mut self, entry: u32, key: U256) -> Result<Slot, Fault> {
         self.database.yield_turn();
         self.stop_if_blocked()?;
-        let held = &self.slots[slot as usize];
-        let (key, mut cell) = (held.key, held.cell);
-        let owner = &self.entries[held.entry as usize];
-        let (account, address, hint) = (owner.cell, owner.address, owner.hint);
+        let owner = &self.entries[entry as usize];
+        let (account, address) = (owner.cell, owner.address);
         let (position, reset) = (self.position, owner.seen.reset);
-        let (mut value, version) = if owner.account.is_created_locally() {
-            (U256::ZERO, None)
+        let (cell, mut value, version) = if owner.account.is_created_locally() {
+            (NO_CELL, U256::ZERO, None)
         } else {
-            if cell == NO_CELL {
-                cell = self.database.cells.slot_number(account, key);
-            }
-            let view = self.answer(|database| {
-                let mut held = database.cells.slot(cell);
-                if let Some(view) = held.view(position, reset) {
-                    return Ok(Read::Ready(view));
-                }
-                Ok(match held.load(database.reader, address, hint)? {
-                    Read::Ready(()) => match held.view(position, reset) {
-                        Some(view) => Read::Ready(view),
-                        None => return Err(Fault::StateRead("a slot that was read has no value".into())),
-                    },
-                    Read::Pending(ticket) => Read::Pending(ticket),
-                })
-            })?;
+            let cell = self.database.cells.slot_number(self.database.worker, account, key);
+            let view = match self.database.cells.slot_cell(cell).look(position, reset) {
+                Some(view) => view,
+                None => self.answer(|database| {
+                    // Never with a slot locked.
+                    let hint = database.cells.account(account).hint;
+                    let mut held = database.cells.slot(cell);
+                    if let Some(view) = held.view(position, reset) {
+                        return Ok(Read::Ready(view));
+                    }
+                    Ok(match held.load(database.reader, address, hint)? {
+                        Read::Ready(()) => match held.view(position, reset) {
+                            Some(view) => Read::Ready(view),
+                            None => return Err(Fault::StateRead("a slot that was read has no value".into())),
+                        },
+                        Read::Pending(ticket) => Read::Pending(ticket),
+                    })
+                })?,
+            };
             if view.estimate && self.mode == Mode::Speculative {
                 self.blocked.set(position_of(view.version));
                 self.stop_if_blocked()?;
             }
             if recorder::is_on(Recorder::Reset) {
-                let owner = &self.entries[self.slots[slot as usize].entry as usize];
+                let owner = &self.entries[entry as usize];
                 owner.observed.set(owner.observed.get() | observed::RESET);
             }
-            (view.value, Some(view.version))
+            (cell, view.value, Some(view.version))
         };
         if self.mode == Mode::Misled {
             value = value.wrapping_add(U256::ONE);
         }
-        let held = &mut self.slots[slot as usize];
-        held.cell = cell;
-        held.version = version;
-        held.value = EvmStorageSlot::new(value, TransactionId::ZERO);
-        held.run = self.run;
-        self.loaded_slots.push(slot);
-        Ok(())
+        let value = EvmStorageSlot::new(value, TransactionId::ZERO);
+        Ok(Slot { entry, key, cell, version, value })
+    }
+}
+
+/// The same code under a reference count of this worker's own. Every call counts its code's users up and down; where
+/// two workers do so in one place, each takes the cache line away from the other's interpreter, which reads the table
+/// of jumps through it.
+pub(super) fn code_of_worker(code: &Bytecode) -> Bytecode {
+    match code.legacy_jump_table() {
+        // SAFETY: these bytes and this table are an analysed code's, padded as they are.
+        Some(table) => unsafe { Bytecode::new_analyzed(code.bytes(), code.len(), table.clone()) },
+        None => code.clone(),
     }
 }
 

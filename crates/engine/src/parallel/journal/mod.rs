@@ -10,17 +10,15 @@ mod load;
 mod observe;
 mod operations;
 mod outcome;
+mod places;
 mod undo;
 
-use alloy_primitives::{
-    Address, B256, Log, U256,
-    map::{AddressMap, HashMap},
-};
+use alloy_primitives::{Address, B256, Log, U256, map::HashMap};
 use revm::Database;
 use revm::context::journal::warm_addresses::WarmAddresses;
 use revm::context_interface::journaled_state::JournalLoadError;
 use revm::primitives::hardfork::SpecId;
-use revm::state::{Account, AccountId, AccountInfo, Bytecode, EvmState, EvmStorageSlot, TransientStorage};
+use revm::state::{Account, AccountInfo, Bytecode, EvmState, EvmStorageSlot, TransientStorage};
 
 use super::cells::{Cells, Fields};
 use super::interleave::Turns;
@@ -30,6 +28,8 @@ use crate::state::{StateReader, Ticket, reader::read_now};
 
 pub use access::{Accesses, AccountAccess, Conflict, Ended, Executed, Published, SlotAccess, field_location};
 pub use account::FieldAccount;
+use load::code_of_worker;
+use places::Places;
 use undo::Undo;
 
 /// Balances at or above this are observed exactly where something is added, so that no sum can overflow unseen.
@@ -37,15 +37,13 @@ pub(super) const HALF: U256 = U256::from_limbs([0, 0, 0, 1 << 63]);
 /// In place of a slot's cell: the slot belongs to an account that this transaction created, and was not asked.
 pub(super) const NO_CELL: u32 = u32::MAX;
 
-/// An account that the worker knows. It stays from transaction to transaction; `run` says for which one it holds.
+/// An account that the transaction has met.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub address: Address,
     pub cell: u32,
-    pub run: u32,
     pub cold: bool,
     pub account: Account,
-    pub hint: Option<AccountId>,
     /// What it was when this transaction first met it.
     pub seen: Fields,
     /// A lower transaction that is to run again wrote some of it: its position, and which fields.
@@ -55,13 +53,12 @@ pub(super) struct Entry {
     pub observed: std::cell::Cell<u8>,
 }
 
-/// A slot that the worker knows.
+/// A slot that the transaction has met.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub entry: u32,
     pub key: U256,
     pub cell: u32,
-    pub run: u32,
     /// Which write it saw; `None` for a slot of an account that this transaction created.
     pub version: Option<u32>,
     pub value: EvmStorageSlot,
@@ -139,15 +136,13 @@ pub struct FieldJournal<'a> {
     spec: SpecId,
     transfer_logs: bool,
     delayed_clear: bool,
-    run: u32,
-    index: AddressMap<u32>,
-    /// The first `used` are in use; the rest is room from an earlier block.
+    known: Places<Address>,
+    /// As many as are known are in use; the rest is room.
     pub(super) entries: Vec<Entry>,
-    used: u32,
-    slot_index: HashMap<(u32, U256), u32>,
+    known_slots: Places<(u32, U256)>,
     pub(super) slots: Vec<Slot>,
-    loaded: Vec<u32>,
-    loaded_slots: Vec<u32>,
+    /// Code that this worker has met in the block, by the account's cell, with its hash.
+    codes: HashMap<u32, (B256, Bytecode)>,
     undo: Vec<Undo>,
     transient: TransientStorage,
     logs: Vec<Log>,
@@ -165,21 +160,16 @@ pub struct FieldJournal<'a> {
     empty_code: Bytecode,
 }
 
-/// What a thread keeps between blocks: empty tables with the room that an earlier block needed.
+/// What a thread keeps between blocks: empty lists with the room that an earlier block needed.
 #[derive(Default)]
 struct Room {
-    index: AddressMap<u32>,
     entries: Vec<Entry>,
-    slot_index: HashMap<(u32, U256), u32>,
     slots: Vec<Slot>,
+    codes: HashMap<u32, (B256, Bytecode)>,
 }
 
-/// The most accounts or slots for which room is kept.
-const MAX_KEPT: usize = 65_536;
-/// The most entries that are kept as they are, to be used again without being built anew.
-const MAX_KEPT_ENTRIES: usize = 8192;
-/// Room is kept only where the block used at least this part of it: a small block is slow in a large table.
-const MIN_KEPT_USE: usize = 16;
+/// The most accounts, slots or codes for which room is kept.
+const MAX_KEPT: usize = 1024;
 
 thread_local! {
     static ROOM: std::cell::Cell<Room> = std::cell::Cell::new(Room::default());
@@ -187,25 +177,20 @@ thread_local! {
 
 impl Drop for FieldJournal<'_> {
     fn drop(&mut self) {
-        let fits =
-            |used: usize, room: usize| room <= MAX_KEPT && used.max(MIN_KEPT_USE) * MIN_KEPT_USE >= room;
-        let (accounts, slots) = (self.used as usize, self.slots.len());
-        if fits(accounts, self.index.capacity()) && fits(slots, self.slot_index.capacity()) {
-            let mut room = Room {
-                index: std::mem::take(&mut self.index),
-                entries: std::mem::take(&mut self.entries),
-                slot_index: std::mem::take(&mut self.slot_index),
-                slots: std::mem::take(&mut self.slots),
-            };
-            room.index.clear();
-            room.entries.truncate(MAX_KEPT_ENTRIES);
-            for entry in room.entries.iter_mut().take(accounts) {
-                (entry.account.info.code, entry.run) = (None, 0);
-            }
-            room.slot_index.clear();
-            room.slots.clear();
-            ROOM.set(room);
+        let mut room = Room {
+            entries: std::mem::take(&mut self.entries),
+            slots: std::mem::take(&mut self.slots),
+            codes: std::mem::take(&mut self.codes),
+        };
+        room.entries.truncate(MAX_KEPT);
+        for entry in &mut room.entries {
+            entry.account.info.code = None;
         }
+        room.slots.clear();
+        room.slots.shrink_to(MAX_KEPT);
+        room.codes.clear();
+        room.codes.shrink_to(MAX_KEPT);
+        ROOM.set(room);
     }
 }
 
@@ -214,7 +199,7 @@ type Load<T> = Result<T, JournalLoadError<Fault>>;
 impl<'a> FieldJournal<'a> {
     /// A journal without a transaction.
     pub fn over(database: SharedView<'a>) -> Self {
-        let Room { index, entries, slot_index, slots } = ROOM.take();
+        let Room { entries, slots, codes } = ROOM.take();
         Self {
             database,
             state: EvmState::default(),
@@ -223,14 +208,11 @@ impl<'a> FieldJournal<'a> {
             spec: SpecId::default(),
             transfer_logs: true,
             delayed_clear: true,
-            run: 0,
-            index,
+            known: Places::default(),
             entries,
-            used: 0,
-            slot_index,
+            known_slots: Places::default(),
             slots,
-            loaded: Vec::new(),
-            loaded_slots: Vec::new(),
+            codes,
             undo: Vec::new(),
             transient: TransientStorage::default(),
             logs: Vec::new(),
@@ -241,17 +223,17 @@ impl<'a> FieldJournal<'a> {
             reward: None,
             waiting: None,
             blocked: std::cell::Cell::new(0),
-            empty_code: Bytecode::default(),
+            empty_code: code_of_worker(&Bytecode::default()),
         }
     }
 
     /// Begins a transaction, or a phase, at a position of the block.
     pub fn begin(&mut self, position: u32, mode: Mode) {
-        self.run += 1;
         self.position = position;
         self.mode = mode;
-        self.loaded.clear();
-        self.loaded_slots.clear();
+        self.known.clear();
+        self.known_slots.clear();
+        self.slots.clear();
         self.undo.clear();
         self.transient.clear();
         self.logs.clear();

@@ -21,7 +21,7 @@ use crate::error::Fault;
 
 impl<'a> FieldJournal<'a> {
     fn entry_of(&self, address: &Address) -> Option<u32> {
-        self.index.get(address).copied().filter(|entry| self.entries[*entry as usize].run == self.run)
+        self.known.find(address)
     }
 
     /// An account that revm has loaded before it calls; loaded here if it has not.
@@ -124,8 +124,7 @@ impl<'a> FieldJournal<'a> {
             account.info.code = Some(Bytecode::default());
             account.unmark_selfdestruct();
             account.unmark_selfdestructed_locally();
-            for slot in &self.loaded_slots {
-                let slot = &mut self.slots[*slot as usize];
+            for slot in &mut self.slots {
                 if slot.entry == entry {
                     slot.value.present_value = U256::ZERO;
                 }

@@ -8,6 +8,7 @@ use super::access::{Accesses, AccountAccess, Conflict, Observation, Published, S
 use super::{Entry, FieldJournal, HALF, NO_CELL};
 use crate::error::Fault;
 use crate::parallel::cells::{AccountWrite, Delta, Life, position_of};
+use crate::parallel::observed;
 use crate::parallel::recorder::{self, Recorder};
 use crate::parallel::timeline::Place;
 
@@ -15,9 +16,7 @@ impl FieldJournal<'_> {
     /// Credits the block's producer after everything else. Where the transaction has not looked at that account, the
     /// amount is only noted: adding it is the business of the commit.
     pub fn pay_reward(&mut self, address: Address, amount: U256) -> Result<(), Fault> {
-        let known = self.index.get(&address).copied();
-        let looked_at = known.filter(|entry| self.entries[*entry as usize].run == self.run);
-        if looked_at.is_none() && !self.spec.is_enabled_in(SpecId::AMSTERDAM) {
+        if self.known.find(&address).is_none() && !self.spec.is_enabled_in(SpecId::AMSTERDAM) {
             self.reward = Some(amount);
             return Ok(());
         }
@@ -25,20 +24,33 @@ impl FieldJournal<'_> {
         self.balance_incr(address, amount)
     }
 
+    /// The accounts that the transaction has met.
+    fn met(&self) -> &[Entry] {
+        &self.entries[..self.known.len()]
+    }
+
     /// Ends the transaction: what it observed and, unless it failed, wrote.
     pub fn take_accesses(&mut self, writes: bool, incarnation: usize) -> Accesses {
-        let slots = self.take_slots(writes);
+        let mut accesses = Accesses::default();
+        self.list_accesses(writes, incarnation, &mut accesses);
+        accesses
+    }
+
+    /// The same, in lists that are empty.
+    pub fn list_accesses(&mut self, writes: bool, incarnation: usize, into: &mut Accesses) {
+        self.list_slots(writes, &mut into.slots);
         let listed = self.spec.is_enabled_in(SpecId::AMSTERDAM);
-        let mut accounts = Vec::with_capacity(self.loaded.len());
-        for entry in &self.loaded {
-            let known = &self.entries[*entry as usize];
+        let accounts = &mut into.accounts;
+        accounts.reserve(self.known.len());
+        for (entry, known) in self.met().iter().enumerate() {
             let write = if writes { written(known) } else { None };
-            let observed = known.observed.get();
+            let only_touched = writes && only_touched(known);
+            let observed = known.observed.get() | alive_if(only_touched);
             if observed == 0 && write.is_none() && !listed {
                 continue;
             }
             let highest = highest(known, write.as_ref().is_some_and(|write| !write.delta.amount.is_zero()));
-            let journaled = listed.then(|| Box::new(self.journaled(*entry)));
+            let journaled = listed.then(|| Box::new(self.journaled(entry as u32)));
             let (seen, lowest) = (known.seen.clone(), known.lowest);
             accounts.push(AccountAccess {
                 cell: known.cell,
@@ -47,17 +59,18 @@ impl FieldJournal<'_> {
                 lowest,
                 highest,
                 write,
+                only_touched,
                 journaled,
             });
         }
-        let reward = self.reward.take().filter(|_| writes);
-        Accesses { accounts, slots, reward, incarnation }
+        into.reward = self.reward.take().filter(|_| writes);
+        into.incarnation = incarnation;
     }
 
     /// An account with the slots that this transaction met.
     fn journaled(&self, entry: u32) -> Account {
         let mut account = self.entries[entry as usize].account.clone();
-        for slot in self.loaded_slots.iter().map(|slot| &self.slots[*slot as usize]) {
+        for slot in &self.slots {
             if slot.entry == entry {
                 account.storage.insert(slot.key, slot.value.clone());
             }
@@ -68,20 +81,20 @@ impl FieldJournal<'_> {
     /// Whether all that was observed holds at the commit position, asked of the journal itself.
     pub fn validate(&self, writes: bool) -> Result<(), Conflict> {
         let (cells, position, clear) = (self.database.cells, self.position, self.state_clear());
-        for entry in &self.loaded {
-            let known = &self.entries[*entry as usize];
+        for known in self.met() {
             let moves_balance = writes
                 && known.account.info.balance != known.seen.balance
                 && !known.account.is_selfdestructed_locally();
-            let (observed, seen, lowest) = (known.observed.get(), &known.seen, known.lowest);
+            let observed = known.observed.get() | alive_if(writes && only_touched(known));
+            let (seen, lowest) = (&known.seen, known.lowest);
             let highest = highest(known, moves_balance);
             let observation = Observation { observed, seen, lowest, highest, moves_balance };
             if !observation.is_empty() {
-                observation.check(&cells.account(known.cell), position, clear, true)?;
+                observation.check(cells.account_cell(known.cell), position, clear, true)?;
             }
         }
         if recorder::is_on(Recorder::Slot) {
-            for slot in self.loaded_slots.iter().map(|slot| &self.slots[*slot as usize]) {
+            for slot in &self.slots {
                 if let Some(seen) = slot.version {
                     let reset = self.entries[slot.entry as usize].seen.reset;
                     check_slot(cells, slot.cell, seen, reset, position)?;
@@ -94,8 +107,7 @@ impl FieldJournal<'_> {
     /// Lists what was observed, with the position of the write that it saw, and what is written.
     pub fn list_places(&self, reads: &mut Vec<(Place, u32)>, writes: &mut Vec<Place>) {
         let cells = self.database.cells;
-        for entry in &self.loaded {
-            let known = &self.entries[*entry as usize];
+        for known in self.met() {
             let (account, seen) = (&known.account, &known.seen);
             let life = match (account.is_selfdestructed_locally(), account.is_created_locally()) {
                 (true, _) => Life::Destroyed,
@@ -109,7 +121,7 @@ impl FieldJournal<'_> {
             let observation = Observation { observed, seen, lowest, highest, moves_balance: moved };
             observation.list_places(cells, known.cell, written.then_some((life, changed)), reads, writes);
         }
-        for slot in self.loaded_slots.iter().map(|slot| &self.slots[*slot as usize]) {
+        for slot in &self.slots {
             // A slot of an account created here gets its cell when it is written.
             if slot.cell == NO_CELL {
                 continue;
@@ -128,31 +140,30 @@ impl FieldJournal<'_> {
     pub fn commit(&mut self, incarnation: usize, before: &Published) -> (Option<u32>, Option<U256>) {
         let (cells, position, clear) = (self.database.cells, self.position, self.state_clear());
         let mut news = None;
-        for entry in &self.loaded {
-            let known = &self.entries[*entry as usize];
+        for known in self.met() {
             if let Some(write) = written(known) {
                 news = news.max(cells.account(known.cell).commit(position, write, clear));
+            } else if only_touched(known) {
+                cells.account_cell(known.cell).touch();
             }
         }
-        for slot in &self.loaded_slots {
-            let slot = &mut self.slots[*slot as usize];
+        for slot in &mut self.slots {
             let owner = &self.entries[slot.entry as usize];
             let value = slot.value.present_value;
             if value == slot.value.original_value || owner.account.is_selfdestructed_locally() {
                 continue;
             }
             if slot.cell == NO_CELL {
-                slot.cell = cells.slot_number(owner.cell, slot.key);
+                slot.cell = cells.slot_number(self.database.worker, owner.cell, slot.key);
             }
             news = news.max(cells.slot(slot.cell).commit(position, incarnation, value));
         }
         (news.max(before.withdraw_all(cells, position)), self.reward.take())
     }
 
-    fn take_slots(&mut self, writes: bool) -> Vec<SlotAccess> {
-        let mut taken = Vec::with_capacity(self.loaded_slots.len());
-        for slot in &self.loaded_slots {
-            let slot = &mut self.slots[*slot as usize];
+    fn list_slots(&mut self, writes: bool, taken: &mut Vec<SlotAccess>) {
+        taken.reserve(self.slots.len());
+        for slot in &mut self.slots {
             let owner = &self.entries[slot.entry as usize];
             let value = &slot.value;
             let changed = value.present_value != value.original_value;
@@ -163,13 +174,12 @@ impl FieldJournal<'_> {
                 continue;
             }
             if slot.cell == NO_CELL {
-                slot.cell = self.database.cells.slot_number(owner.cell, slot.key);
+                slot.cell = self.database.cells.slot_number(self.database.worker, owner.cell, slot.key);
             }
             let seen = slot.version.filter(|_| recorder::is_on(Recorder::Slot));
             let (reset, before) = (owner.seen.reset, value.original_value);
             taken.push(SlotAccess { cell: slot.cell, seen, reset, before, write });
         }
-        taken
     }
 }
 
@@ -178,13 +188,32 @@ fn highest(known: &Entry, moves_balance: bool) -> U256 {
     if moves_balance { known.highest.min(HALF - U256::ONE) } else { known.highest }
 }
 
-/// What became of an account, where it was touched.
+/// Whether an account was touched and nothing else, and has a nonce or code: then it stays as it is, before EIP-161 and
+/// since. Popular contracts are touched by many transactions, which need not wait for each other's writes there.
+fn only_touched(known: &Entry) -> bool {
+    let account = &known.account;
+    let (info, seen) = (&account.info, &known.seen);
+    account.is_touched()
+        && seen.is_alive()
+        && !account.is_created_locally()
+        && !account.is_selfdestructed_locally()
+        && info.balance == seen.balance
+        && info.nonce == seen.nonce
+        && info.code_hash == seen.code_hash
+}
+
+/// That a touch changes nothing rests on what the account was.
+fn alive_if(only_touched: bool) -> u8 {
+    if only_touched { observed::ALIVE } else { 0 }
+}
+
+/// What became of an account, where it was touched and that changes anything.
 fn written(known: &Entry) -> Option<AccountWrite> {
     let account = &known.account;
     if account.is_selfdestructed_locally() {
         return Some(AccountWrite { life: Life::Destroyed, ..AccountWrite::default() });
     }
-    if !account.is_touched() {
+    if !account.is_touched() || only_touched(known) {
         return None;
     }
     let (info, seen) = (&account.info, &known.seen);
