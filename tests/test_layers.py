@@ -46,7 +46,12 @@ def _imports(path: Path) -> set[str]:
             if node.module == "solder":
                 found |= {f"solder.{alias.name}" for alias in node.names}
             elif node.module and node.module.startswith("solder."):
-                found.add(node.module)
+                # What is taken out of a package may be a module of it.
+                folder = PACKAGE.joinpath(*node.module.split(".")[1:])
+                modules = {alias.name for alias in node.names if (folder / f"{alias.name}.py").exists()}
+                found |= {f"{node.module}.{name}" for name in modules}
+                if len(modules) < len(node.names):
+                    found.add(node.module)
     return {name.removeprefix("solder.") for name in found}
 
 

@@ -185,6 +185,7 @@ def _names(abis: tuple[Path, ...]) -> dict[str, str]:
 
 def _profile_model(model: Path, repeat: int, of_model: _OfModel, *, html: Path | None, as_json: bool) -> int:
     from solder.coprocessors.ai.profile import profile_model
+    from solder.coprocessors.ai.profile_page import page
 
     found = profile_model(model, repeats=repeat, **of_model)
     if as_json:
@@ -192,5 +193,5 @@ def _profile_model(model: Path, repeat: int, of_model: _OfModel, *, html: Path |
     else:
         click.echo(found.table())
     if html is not None:
-        _save(html, found.html())
+        _save(html, page(found))
     return OK

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from solder.coprocessors.ai.profile import BETWEEN_NODES, ModelProfile, Part, _least, _parts, profile_model
+from solder.coprocessors.ai.profile_page import page as render
 from solder.errors import InputError
 
 TRAINED = Path(__file__).resolve().parents[3] / "examples" / "models" / "trained"
@@ -47,7 +48,7 @@ def test_profile_json_says_the_same(float_profile: ModelProfile) -> None:
 
 
 def test_profile_table_and_page_name_every_operator(float_profile: ModelProfile) -> None:
-    table, page = float_profile.table(), float_profile.html()
+    table, page = float_profile.table(), render(float_profile)
     for part in float_profile.parts:
         assert part.operator in table
         assert part.operator in page
@@ -74,14 +75,14 @@ class _Outside(HTMLParser):
 
 def test_profile_page_needs_nothing_else(float_profile: ModelProfile) -> None:
     parser = _Outside()
-    parser.feed(float_profile.html())
+    parser.feed(render(float_profile))
     assert parser.found == []
     assert parser.open == []
 
 
 def test_profile_page_escapes_names() -> None:
     part = Part("<b>", "<b>", "<b>", structured=True, seconds=1.0)
-    page = ModelProfile("<i>", "<u>", 1, None, 1, 1, 1.0, 1.0, (part,)).html()
+    page = render(ModelProfile("<i>", "<u>", 1, None, 1, 1, 1.0, 1.0, (part,)))
     assert not any(tag in page for tag in ("<b>", "<i>", "<u>"))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from solder.coprocessors.ai.profile import ModelProfile
+    from solder.coprocessors.ai.profile_result import ModelProfile
 
 __all__ = ["page"]
 
