@@ -98,8 +98,7 @@ pub struct Scheduler {
     baton: bool,
     redo: Lowest,
     parked: VecDeque<(usize, Ticket)>,
-    /// Who waits for whom: the lower transaction, and the one that waits for it.
-    blocked: Vec<(usize, usize)>,
+    blocked: Waiters,
     /// Long transactions to begin before their turn, the longest last.
     early: Vec<usize>,
     groups: Vec<[u32; 2]>,
@@ -108,6 +107,35 @@ pub struct Scheduler {
     chained: Vec<u32>,
     conflicts: BTreeMap<u32, usize>,
     min_room: usize,
+}
+
+/// Who waits for whom: a list for each transaction, threaded through those that wait. Each waits for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Waiters {
+    first: Vec<u32>,
+    next: Vec<u32>,
+}
+
+/// The end of a list.
+const NOBODY: u32 = u32::MAX;
+
+impl Waiters {
+    fn new(transactions: usize) -> Self {
+        Self { first: vec![NOBODY; transactions], next: vec![NOBODY; transactions] }
+    }
+
+    fn wait(&mut self, tx: usize, on: usize) {
+        self.next[tx] = std::mem::replace(&mut self.first[on], tx as u32);
+    }
+
+    fn pop(&mut self, on: usize) -> Option<usize> {
+        let tx = self.first[on];
+        if tx == NOBODY {
+            return None;
+        }
+        self.first[on] = std::mem::replace(&mut self.next[tx as usize], NOBODY);
+        Some(tx as usize)
+    }
 }
 
 /// A heap that gives the lowest first.
@@ -134,7 +162,7 @@ impl Scheduler {
             baton: false,
             redo: Lowest::default(),
             parked: VecDeque::new(),
-            blocked: Vec::new(),
+            blocked: Waiters::new(transactions),
             early: early(transactions, workers, cost),
             groups: Vec::new(),
             before: Vec::new(),
@@ -265,7 +293,7 @@ impl Scheduler {
             let has_run = matches!(self.phases[before], Phase::Executed | Phase::Committed);
             if !has_run && self.chained.contains(group) {
                 self.phases[tx] = Phase::Blocked;
-                self.blocked.push((before, tx));
+                self.blocked.wait(tx, before);
                 return true;
             }
         }
@@ -377,6 +405,18 @@ impl Scheduler {
         Some(self.head)
     }
 
+    /// The head, if it is to run again: whoever committed what it waited for runs it, since what it will read is in that
+    /// worker's cache. A chain stays on one worker that way.
+    pub fn take_head(&mut self) -> Option<Task> {
+        if self.is_done() || self.baton || self.phases[self.head] != Phase::Redo {
+            return None;
+        }
+        // Nothing that is to run again is lower than the head.
+        let Reverse(lowest) = self.redo.0.pop()?;
+        debug_assert_eq!(lowest, self.head);
+        Some(self.start(lowest))
+    }
+
     /// An execution met a state read that is not answered yet. It does not count as an execution.
     pub fn park(&mut self, tx: usize, ticket: Ticket) {
         debug_assert_eq!(self.phases[tx], Phase::Executing);
@@ -396,21 +436,15 @@ impl Scheduler {
             self.redo.0.push(Reverse(tx));
         } else {
             self.phases[tx] = Phase::Blocked;
-            self.blocked.push((on, tx));
+            self.blocked.wait(tx, on);
         }
     }
 
     /// Lets those go on who wait for a transaction.
     fn release(&mut self, on: usize) {
-        let mut at = 0;
-        while at < self.blocked.len() {
-            if self.blocked[at].0 == on {
-                let (_, tx) = self.blocked.swap_remove(at);
-                self.phases[tx] = Phase::Redo;
-                self.redo.0.push(Reverse(tx));
-            } else {
-                at += 1;
-            }
+        while let Some(tx) = self.blocked.pop(on) {
+            self.phases[tx] = Phase::Redo;
+            self.redo.0.push(Reverse(tx));
         }
     }
 

@@ -14,7 +14,7 @@ use super::expected::expected_costs;
 use super::interleave::Turns;
 use super::journal::{Accesses, Executed, Published};
 use super::machine::Rules;
-use super::scheduler::Scheduler;
+use super::scheduler::{Scheduler, Task};
 use super::{Parallel, collect};
 use crate::chain::Transaction;
 use crate::error::{EngineError, Fault, Rejection};
@@ -154,12 +154,12 @@ impl<'a> Shared<'a> {
         self.head.load(Ordering::Acquire)
     }
 
-    /// The head is committed: what follows, as [`Scheduler::committed`].
-    pub fn committed(&self) -> Option<usize> {
+    /// The head is committed. Gives the next one to commit, if it is ready, or to run again by a worker that is `free`.
+    pub fn committed(&self, free: bool) -> (Option<usize>, Option<Task>) {
         let mut scheduler = self.scheduler();
         let next = scheduler.committed();
         self.head.store(scheduler.head(), Ordering::Release);
-        next
+        (next, if free { scheduler.take_head() } else { None })
     }
 
     /// Whether a transaction is probably so short that several are better begun at once.

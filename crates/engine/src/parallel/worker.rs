@@ -21,6 +21,8 @@ pub struct Worker<'s> {
     /// What it did, where the schedule is recorded.
     pub timeline: Timeline,
     spares: Spares,
+    /// A task that came with a commit.
+    following: Option<Task>,
     /// Short transactions begun in one go, the next one last.
     run: Vec<usize>,
     /// Those of them whose writes are published, which the scheduler does not know yet.
@@ -45,8 +47,9 @@ impl<'s> Worker<'s> {
         let machine = FieldMachine::new(&shared.rules, view, &shared.stop);
         let timeline = Timeline::new(shared.options.record, shared.began);
         let counters = Counters::default();
-        let (spares, run, unreported) = (Spares::of_thread(), Vec::new(), Vec::new());
-        Self { shared, number, machine, counters, timeline, spares, run, unreported }
+        let (spares, following) = (Spares::of_thread(), None);
+        let (run, unreported) = (Vec::new(), Vec::new());
+        Self { shared, number, machine, counters, timeline, spares, following, run, unreported }
     }
 
     /// Works until the block is complete or abandoned.
@@ -59,6 +62,11 @@ impl<'s> Worker<'s> {
             }
             let seen = self.shared.events();
             let task = self.next_task();
+            if let Task::Execute { tx, .. } = task
+                && !self.run.is_empty()
+            {
+                self.foresee(tx);
+            }
             let done = match task {
                 Task::Execute { tx, incarnation, at_head } => {
                     self.execute(tx, incarnation, at_head, line).and_then(|()| self.execute_run(line))
@@ -86,6 +94,9 @@ impl<'s> Worker<'s> {
 
     /// The next task, and after a short transaction those that follow it, as long as they are short.
     fn next_task(&mut self) -> Task {
+        if let Some(task) = self.following.take() {
+            return task;
+        }
         let mut scheduler = self.shared.scheduler();
         let task = scheduler.next_task(self.number);
         if let Task::Execute { tx, incarnation: 0, .. } = task
@@ -101,6 +112,17 @@ impl<'s> Worker<'s> {
             self.run.reverse();
         }
         task
+    }
+
+    /// Looks at the senders and recipients of a run before any of it runs: the waits for memory, or for a store behind
+    /// the state, overlap. What fails is asked again by whoever needs it.
+    fn foresee(&self, first: usize) {
+        for tx in std::iter::once(&first).chain(&self.run) {
+            let transaction = &self.shared.transactions[*tx];
+            for address in [Some(&transaction.sender), transaction.to.to()].into_iter().flatten() {
+                self.shared.cells.foresee(self.number, *address, self.shared.reader);
+            }
+        }
     }
 
     /// Runs the rest of a run.
@@ -363,7 +385,8 @@ impl<'s> Worker<'s> {
             };
             let ready = ready.take().or(stored.map(Ready::Kept));
             let news = self.commit(tx, ready, published, line)?;
-            let next = self.shared.committed();
+            let (next, again) = self.shared.committed(self.run.is_empty() && self.following.is_none());
+            self.following = self.following.or(again);
             self.shared.notify(usize::from(next.is_none()));
             self.tell_readers(tx, news);
             self.machine.yield_turn();

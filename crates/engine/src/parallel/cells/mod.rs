@@ -26,6 +26,7 @@ pub use slot::{SlotCell, SlotGuard, SlotState, SlotView, position_of, version};
 use super::MAX_WORKERS;
 use super::apart::Apart;
 use super::arena::Arena;
+use crate::state::StateReader;
 use index::Index;
 
 /// The most cells of a kind, and places of an index, whose memory is kept between blocks.
@@ -148,6 +149,15 @@ impl Cells {
     /// The number of an account's cell. Each worker asks in its own name.
     pub fn account_number(&self, worker: usize, address: Address) -> u32 {
         self.accounts.number(worker, address)
+    }
+
+    /// Asks the state for an account that will be needed, if nobody has. There may be no answer yet.
+    pub fn foresee(&self, worker: usize, address: Address, reader: &dyn StateReader) {
+        let cell = self.account_cell(self.account_number(worker, address));
+        if cell.peek().is_none() {
+            // An error comes again when the account is looked at.
+            let _asked = cell.lock().ensure_loaded(reader);
+        }
     }
 
     /// The number of a slot's cell.
