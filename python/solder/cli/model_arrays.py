@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from solder.errors import InputError
@@ -52,7 +53,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             raise InputError(f"{size:,} bytes of arrays are more than {MAX_BYTES:,}", str(path))
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, KeyError, NotImplementedError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, NotImplementedError) as error:
         raise InputError(f"no .npz of plain arrays, or truncated: {str(error)[:200]}", str(path)) from None
 
 

@@ -16,3 +16,23 @@ pub fn expected_costs(transactions: &[Transaction]) -> Vec<u64> {
         .map(|tx| share(tx.gas_limit.into(), gas) + share(tx.input.len() as u128, bytes))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_low_gas_limit_does_not_hide_much_call_data() {
+        let of = |gas_limit: u64, bytes: usize| Transaction {
+            gas_limit,
+            input: vec![1; bytes].into(),
+            ..Transaction::default()
+        };
+        let costs = expected_costs(&[of(21_000, 0), of(500_000, 4), of(300_000, 2_000), of(0, 0)]);
+        assert!(costs[2] > costs[1] && costs[1] > costs[0], "{costs:?}");
+        assert_eq!(costs[3], 0);
+        let whole: u64 = costs.iter().sum();
+        assert!((2 * WHOLE as u64 - 8..=2 * WHOLE as u64).contains(&whole), "{whole}");
+        assert_eq!(expected_costs(&[of(0, 0)]), [0]);
+    }
+}
