@@ -82,7 +82,7 @@ fn main() -> ExitCode {
 
 fn print_report(report: &Report) {
     println!("{} workers, clamp {:?}, {:?}", report.workers_used, report.clamp, report.counters);
-    let Some(schedule) = &report.schedule else { return };
+    let Some(schedule) = &report.schedule() else { return };
     println!("{:.1} us from the first phase to the last", schedule.wall as f64 / 1e3);
     for worker in 0..schedule.workers {
         print_worker(schedule, worker);

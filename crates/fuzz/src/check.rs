@@ -264,8 +264,8 @@ fn check_report(case: &Case, mode: &Mode, report: &Report, receipts: u64) -> Res
     if counters.conflicts + receipts > counters.executions {
         return Err(format!("{} conflicts in {} executions", counters.conflicts, counters.executions));
     }
-    if mode.parallel.record != report.schedule.is_some() {
-        return Err(format!("schedule is there: {}", report.schedule.is_some()));
+    if mode.parallel.record != report.recording.is_some() {
+        return Err(format!("schedule is there: {}", report.recording.is_some()));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use alloy_primitives::{B256, Bloom, Log};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use solder_engine::chain::receipt::{logs_bloom, receipts_root};
-use solder_engine::parallel::{Report, Schedule};
+use solder_engine::parallel::Report;
 use solder_engine::{Block, BlockOutcome, Receipt};
 
 use crate::changes::PyChangeSet;
@@ -124,8 +124,8 @@ impl PyBlockResult {
     /// Who did what, when; None where it was not asked for.
     #[getter]
     fn schedule(&self) -> Option<PySchedule> {
-        let schedule: &Schedule = self.outcome.parallel.as_ref()?.schedule.as_ref()?;
-        Some(PySchedule::new(self.label.clone(), schedule.clone()))
+        let schedule = self.outcome.parallel.as_ref()?.schedule()?;
+        Some(PySchedule::new(self.label.clone(), schedule))
     }
 
     fn __repr__(&self) -> String {

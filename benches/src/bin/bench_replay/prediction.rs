@@ -34,7 +34,7 @@ impl Prediction {
 /// parallel run to predict.
 fn recorded(measured: &Measured, workers: usize) -> Option<BlockSchedule> {
     let run = measured.run(Engine::Recorded(workers))?;
-    let schedule = run.report.schedule.clone().filter(|_| run.report.workers_used > 1)?;
+    let schedule = run.report.schedule().filter(|_| run.report.workers_used > 1)?;
     let label = BlockLabel {
         number: measured.number,
         gas_used: measured.gas_used,

@@ -169,7 +169,7 @@ pub fn execute_block(
             let counters = Counters { transactions, executions: transactions, ..Counters::default() };
             let workers = asked.workers;
             outcome.parallel =
-                Some(Report { workers, workers_used: 1, clamp: Some(clamp), counters, schedule: None });
+                Some(Report { workers, workers_used: 1, clamp: Some(clamp), counters, recording: None });
             Ok(outcome)
         }
     }

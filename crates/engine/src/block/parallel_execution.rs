@@ -57,21 +57,43 @@ impl Sequencer for InOrder<'_, '_> {
     }
 }
 
-/// Nanoseconds that a kind of transaction takes, measured over the mainnet blocks: gas is a bad measure of it. Without
-/// call data it is nearly always a plain transfer, whatever its gas limit.
-const TRANSFER_NANOSECONDS: u64 = 700;
-const CALL_NANOSECONDS: u64 = 9_000;
-const CREATE_NANOSECONDS: u64 = 60_000;
-/// A block that takes less is done before another worker is awake.
-const WORTH_SHARING_NANOSECONDS: u64 = 40_000;
-fn expected_nanoseconds(tx: &Transaction) -> u64 {
-    if tx.to.is_create() {
-        CREATE_NANOSECONDS
-    } else if tx.input.is_empty() {
-        TRANSFER_NANOSECONDS
-    } else {
-        CALL_NANOSECONDS
+/// What a transaction is expected to take, from what was measured over the mainnet blocks: serially, and on one of
+/// several workers, which record, publish and commit it beside.
+#[derive(Clone, Copy, Default)]
+struct Expected {
+    serial: u64,
+    shared: u64,
+}
+
+/// Without call data it is nearly always a plain transfer, whatever its gas limit.
+const TRANSFER: Expected = Expected { serial: 550, shared: 1_000 };
+/// Whatever else a call or a creation does, in nanoseconds.
+const CALL_NANOSECONDS: u64 = 500;
+/// Calls use some of what their gas limit allows: picoseconds for a unit of it, up to a bound.
+const CALL_PICOSECONDS_PER_GAS: u64 = 30;
+const MOST_CALL_NANOSECONDS: u64 = 30_000;
+/// Percent that a call takes longer on a worker.
+const CALL_SHARED_PERCENT: u64 = 110;
+/// Until another worker is awake and at work, and gone again.
+const WAKING_NANOSECONDS: u64 = 50_000;
+
+fn expected(tx: &Transaction) -> Expected {
+    if !tx.to.is_create() && tx.input.is_empty() {
+        return TRANSFER;
     }
+    let by_gas = tx.gas_limit.saturating_mul(CALL_PICOSECONDS_PER_GAS) / 1_000;
+    let serial = (CALL_NANOSECONDS + by_gas).min(MOST_CALL_NANOSECONDS);
+    Expected { serial, shared: serial * CALL_SHARED_PERCENT / 100 }
+}
+
+/// Whether several workers are expected to end sooner than one that runs the block serially.
+fn is_worth_sharing(transactions: &[Transaction], workers: usize) -> bool {
+    let (mut serial, mut shared) = (0, 0);
+    for cost in transactions.iter().map(expected) {
+        serial += cost.serial;
+        shared += cost.shared;
+    }
+    WAKING_NANOSECONDS + shared / workers.max(1) as u64 <= serial
 }
 
 /// Why a block is better run where it is, or on how many workers it is worth to run.
@@ -86,12 +108,31 @@ pub(crate) fn workers_for(job: &Job<'_>, asked: &Parallel) -> Result<usize, Clam
     if transactions < 2 {
         return Err(Clamp::FewTransactions);
     }
-    let mut expected = 0;
-    for tx in &job.block.transactions {
-        expected += expected_nanoseconds(tx);
-        if expected >= WORTH_SHARING_NANOSECONDS {
-            return Ok(asked.workers.clamp(1, transactions));
-        }
+    let workers = asked.workers.clamp(1, transactions);
+    if is_worth_sharing(&job.block.transactions, workers) { Ok(workers) } else { Err(Clamp::Small) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls(count: usize, gas_limit: u64) -> Vec<Transaction> {
+        let tx = Transaction { gas_limit, input: vec![1; 68].into(), ..Transaction::default() };
+        vec![tx; count]
     }
-    Err(Clamp::Small)
+
+    #[test]
+    fn a_block_is_shared_when_that_is_expected_to_pay() {
+        let transfers = |count| vec![Transaction::default(); count];
+        assert!(!is_worth_sharing(&[], 2));
+        assert!(!is_worth_sharing(&calls(10, 50_000), 2));
+        assert!(is_worth_sharing(&calls(100, 100_000), 2));
+        assert!(is_worth_sharing(&calls(4, 30_000_000), 2));
+        // A transfer is hardly more than the work of sharing it, which more workers share, too.
+        assert!(!is_worth_sharing(&transfers(300), 2));
+        assert!(is_worth_sharing(&transfers(300), 8));
+        assert!(is_worth_sharing(&transfers(5_000), 2));
+        assert!(!is_worth_sharing(&calls(100, 100_000), 1));
+        assert!(is_worth_sharing(&calls(100, u64::MAX), 2));
+    }
 }

@@ -88,7 +88,7 @@ impl<'a> FieldMachine<'a> {
         if journal.blocked.get() != 0 && mode == Mode::Speculative {
             return Attempt::Blocked(journal.blocked.get());
         }
-        Attempt::Ended(Ended { result, mode, incarnation, nanoseconds: 0, span: (0, 0) })
+        Attempt::Ended(Ended { result, mode, incarnation, ticks: 0, span: (0, 0) })
     }
 
     /// What the last run observed and wrote, to be kept until its turn comes, in an empty [`Executed`].

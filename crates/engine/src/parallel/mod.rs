@@ -12,6 +12,7 @@ mod observed;
 pub mod pool;
 pub mod record;
 pub mod recorder;
+pub mod recording;
 mod run;
 pub mod scheduler;
 mod shared;
@@ -21,6 +22,7 @@ mod timeline;
 mod worker;
 
 pub use record::{Clamp, Counters, Report, Schedule};
+pub use recording::Recording;
 pub use run::ParallelBlock;
 pub use shared::{Sequencer, Shared};
 

@@ -2,6 +2,8 @@
 
 use alloy_primitives::{Address, U256};
 
+use super::recording::Recording;
+
 /// Something that transactions can conflict on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Location {
@@ -163,7 +165,7 @@ impl Clamp {
 }
 
 /// What a parallel run tells beside its outcome.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Workers asked for.
     pub workers: usize,
@@ -174,5 +176,12 @@ pub struct Report {
     /// In numbers.
     pub counters: Counters,
     /// In detail, where asked for.
-    pub schedule: Option<Schedule>,
+    pub recording: Option<Recording>,
+}
+
+impl Report {
+    /// Who did what, when, where that was recorded. It is put together at each call.
+    pub fn schedule(&self) -> Option<Schedule> {
+        self.recording.as_ref().map(Recording::schedule)
+    }
 }

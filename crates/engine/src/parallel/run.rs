@@ -11,9 +11,10 @@ use revm::state::bal::Bal;
 
 use super::journal::{Accesses, Published};
 use super::pool;
-use super::record::{Activity, Counters, Ending, Report, Span};
+use super::record::{Activity, Counters, Report};
+use super::recording::Recording;
 use super::shared::{Sequencer, Shared, lock};
-use super::timeline::Timeline;
+use super::timeline::{Noted, Timeline};
 use super::worker::{Line, Worker};
 use crate::chain::Transaction;
 use crate::error::{EngineError, Fault};
@@ -81,15 +82,7 @@ impl<'s> ParallelBlock<'s> {
 
     fn end_phase(&mut self, activity: Activity) {
         let timeline = &mut self.first.timeline;
-        timeline.note(Span {
-            worker: 0,
-            activity,
-            transaction: None,
-            incarnation: 0,
-            start: self.phase_began,
-            end: 0,
-            ending: Ending::Kept,
-        });
+        timeline.note(Noted::new(activity, None, self.phase_began));
         self.phase_began = timeline.now();
     }
 
@@ -142,15 +135,15 @@ impl<'s> ParallelBlock<'s> {
         for (number, counted, timeline, memo) in self.others {
             counters.add(&counted);
             keccak_memo = (keccak_memo.0 + memo.0, keccak_memo.1 + memo.1);
-            timelines.resize_with(number, || Timeline::new(true, self.shared.began));
+            timelines.resize_with(number, || Timeline::new(None));
             timelines.push(timeline);
         }
         let workers = self.shared.options.workers;
-        let schedule = self.shared.options.record.then(|| {
-            timelines.resize_with(workers, || Timeline::new(true, self.shared.began));
-            Timeline::join(timelines, &self.shared.expected, wall, self.shared.cells)
+        let recording = self.shared.pace.clone().map(|pace| {
+            timelines.resize_with(workers, || Timeline::new(None));
+            Recording::new(timelines, &self.shared.expected, pace, wall, self.shared.cells)
         });
-        let report = Report { workers, workers_used: workers, clamp: None, counters, schedule };
+        let report = Report { workers, workers_used: workers, clamp: None, counters, recording };
         Ok(Outcome { changes, access_list, keccak_memo, report })
     }
 }

@@ -7,7 +7,7 @@
 //! [`MAX_EXECUTIONS`] times.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use crate::state::Ticket;
 
@@ -285,6 +285,12 @@ impl Scheduler {
         self.phases.len() - self.next
     }
 
+    /// Whether everything has begun and nothing is to run again: whoever runs the last transactions does what may still
+    /// come of them.
+    pub fn is_ending(&self) -> bool {
+        self.next == self.phases.len() && self.redo.0.is_empty() && self.parked.is_empty()
+    }
+
     /// Whether a transaction is better left until the one before it in its chain has run; it is noted then.
     fn waits_in_chain(&mut self, tx: usize) -> bool {
         let Some(before) = self.before.get(tx).copied() else { return false };
@@ -307,8 +313,10 @@ impl Scheduler {
 
     /// The groups of each transaction: transactions of a group may turn out to be a chain.
     pub fn set_groups(&mut self, groups: Vec<[u32; 2]>) {
-        let mut last: HashMap<u32, u32> = HashMap::new();
-        let link = |(tx, groups): (usize, &[u32; 2])| groups.map(|group| last.insert(group, tx as u32));
+        let most = groups.iter().flatten().max().map_or(0, |most| *most as usize + 1);
+        let mut last: Vec<Option<u32>> = vec![None; most];
+        let link =
+            |(tx, groups): (usize, &[u32; 2])| groups.map(|group| last[group as usize].replace(tx as u32));
         self.before = groups.iter().enumerate().map(link).collect();
         self.groups = groups;
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use alloy_primitives::{Address, U256, map::AddressMap};
 use revm::context::result::ExecutionResult;
@@ -15,6 +15,7 @@ use super::interleave::Turns;
 use super::journal::{Accesses, Executed, Published};
 use super::machine::Rules;
 use super::scheduler::{Scheduler, Task};
+use super::timeline::Pace;
 use super::{Parallel, collect};
 use crate::chain::Transaction;
 use crate::error::{EngineError, Fault, Rejection};
@@ -50,6 +51,8 @@ pub struct Attempted {
 
 /// Spins before a worker without a task goes to sleep.
 const IDLE_SPINS: usize = 300;
+/// The same for the caller, where the others run the last transactions: waking takes longer than most of these.
+const ENDING_SPINS: usize = 3_000;
 /// How long it sleeps at most before it looks again.
 const IDLE_SLEEP: Duration = Duration::from_millis(1);
 
@@ -67,8 +70,8 @@ pub struct Shared<'a> {
     pub options: Parallel,
     /// Turns, where workers take turns.
     pub turns: Option<Turns>,
-    /// When the block began.
-    pub began: Instant,
+    /// The clock, where the schedule is recorded.
+    pub pace: Option<Pace>,
     /// Set when the block failed: nobody needs more.
     pub stop: AtomicBool,
     /// The block access list as it grows.
@@ -103,7 +106,7 @@ impl<'a> Shared<'a> {
         transactions: &'a [Transaction],
         options: Parallel,
     ) -> Self {
-        let beneficiary = cells.account_number(0, rules.env.beneficiary);
+        let beneficiary = cells.account_number(0, rules.env.beneficiary, None);
         let is_asked = options.workers > 1 || options.record;
         let expected = if is_asked { expected_costs(transactions) } else { Vec::new() };
         let scheduler = Scheduler::new(transactions.len(), options.workers, &|tx| expected[tx]);
@@ -115,7 +118,7 @@ impl<'a> Shared<'a> {
             transactions,
             options,
             turns: options.interleave.map(|seed| Turns::new(options.workers, seed)),
-            began: Instant::now(),
+            pace: options.record.then(Pace::new),
             stop: AtomicBool::new(false),
             access_list: Mutex::new(listed.then(AccessRecorder::default)),
             attempts: (0..transactions.len()).map(|_| Mutex::default()).collect(),
@@ -155,11 +158,20 @@ impl<'a> Shared<'a> {
     }
 
     /// The head is committed. Gives the next one to commit, if it is ready, or to run again by a worker that is `free`.
+    /// Whoever idles looks again where there is more to do.
     pub fn committed(&self, free: bool) -> (Option<usize>, Option<Task>) {
         let mut scheduler = self.scheduler();
         let next = scheduler.committed();
         self.head.store(scheduler.head(), Ordering::Release);
-        (next, if free { scheduler.take_head() } else { None })
+        let again = if free { scheduler.take_head() } else { None };
+        // An idler counts itself before it looks for the last time.
+        let spare = if self.idlers.load(Ordering::SeqCst) > 0 { scheduler.spare_tasks() } else { 0 };
+        drop(scheduler);
+        // What is not handed out to this worker here it will ask for itself.
+        if spare > usize::from(next.is_none() && again.is_none()) {
+            self.ring();
+        }
+        (next, again)
     }
 
     /// Whether a transaction is probably so short that several are better begun at once.
@@ -172,6 +184,7 @@ impl<'a> Shared<'a> {
     /// Who a transaction is from and whom it calls, as groups.
     pub fn groups(&self) -> Vec<[u32; 2]> {
         let mut numbers: AddressMap<u32> = AddressMap::default();
+        numbers.reserve(2 * self.transactions.len());
         let mut number = |address: Address| {
             let next = numbers.len() as u32 * 2;
             *numbers.entry(address).or_insert(next)
@@ -203,11 +216,15 @@ impl<'a> Shared<'a> {
             return;
         }
         if self.stop.load(Ordering::SeqCst) || self.scheduler().spare_tasks() > own {
-            self.events.fetch_add(1, Ordering::SeqCst);
-            if self.sleepers.load(Ordering::SeqCst) > 0 {
-                drop(lock(&self.bed));
-                self.bell.notify_all();
-            }
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        self.events.fetch_add(1, Ordering::SeqCst);
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            drop(lock(&self.bed));
+            self.bell.notify_all();
         }
     }
 
@@ -217,17 +234,17 @@ impl<'a> Shared<'a> {
     }
 
     /// Waits until something changes after `seen`.
-    pub fn idle(&self, seen: u64) {
+    pub fn idle(&self, seen: u64, is_ending: bool) {
         self.idlers.fetch_add(1, Ordering::SeqCst);
         // What came up before this worker counted as idle was not announced.
         if self.scheduler().spare_tasks() == 0 && !self.stop.load(Ordering::SeqCst) {
-            self.wait_for_event(seen);
+            self.wait_for_event(seen, if is_ending { ENDING_SPINS } else { IDLE_SPINS });
         }
         self.idlers.fetch_sub(1, Ordering::SeqCst);
     }
 
-    fn wait_for_event(&self, seen: u64) {
-        for _ in 0..IDLE_SPINS {
+    fn wait_for_event(&self, seen: u64, spins: usize) {
+        for _ in 0..spins {
             if self.events() != seen {
                 return;
             }

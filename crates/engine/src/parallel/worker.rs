@@ -2,11 +2,11 @@
 
 use super::journal::{Conflict, Ended, Executed, Mode, Published, SharedView};
 use super::machine::{Attempt, FieldMachine};
-use super::record::{Activity, Counters, Ending, Span};
+use super::record::{Activity, Counters};
 use super::scheduler::{Finish, Task};
 use super::shared::{Sequencer, Shared, lock};
 use super::spares::Spares;
-use super::timeline::Timeline;
+use super::timeline::{Noted, Timeline};
 use crate::error::{EngineError, Fault};
 use crate::evm::{TransactError, rejection};
 
@@ -25,6 +25,8 @@ pub struct Worker<'s> {
     following: Option<Task>,
     /// Short transactions begun in one go, the next one last.
     run: Vec<usize>,
+    /// Up to where the transactions of a chain were foreseen.
+    foreseen: usize,
     /// Those of them whose writes are published, which the scheduler does not know yet.
     unreported: Vec<usize>,
 }
@@ -45,11 +47,11 @@ impl<'s> Worker<'s> {
             worker: number,
         };
         let machine = FieldMachine::new(&shared.rules, view, &shared.stop);
-        let timeline = Timeline::new(shared.options.record, shared.began);
+        let timeline = Timeline::new(shared.pace.clone());
         let counters = Counters::default();
         let (spares, following) = (Spares::of_thread(), None);
         let (run, unreported) = (Vec::new(), Vec::new());
-        Self { shared, number, machine, counters, timeline, spares, following, run, unreported }
+        Self { shared, number, machine, counters, timeline, spares, following, run, foreseen: 0, unreported }
     }
 
     /// Works until the block is complete or abandoned.
@@ -76,7 +78,12 @@ impl<'s> Worker<'s> {
                 Task::Idle => {
                     // Where workers take turns, the others are waiting for this one.
                     if self.shared.turns.is_none() {
-                        self.shared.idle(seen);
+                        let is_ending = self.shared.scheduler().is_ending();
+                        if is_ending && self.number > 0 {
+                            // The caller would have to wait until this one has slept and woken.
+                            return;
+                        }
+                        self.shared.idle(seen, is_ending);
                     }
                     Ok(())
                 }
@@ -117,11 +124,21 @@ impl<'s> Worker<'s> {
     /// Looks at the senders and recipients of a run before any of it runs: the waits for memory, or for a store behind
     /// the state, overlap. What fails is asked again by whoever needs it.
     fn foresee(&self, first: usize) {
-        for tx in std::iter::once(&first).chain(&self.run) {
-            let transaction = &self.shared.transactions[*tx];
-            for address in [Some(&transaction.sender), transaction.to.to()].into_iter().flatten() {
-                self.shared.cells.foresee(self.number, *address, self.shared.reader);
-            }
+        std::iter::once(&first).chain(&self.run).for_each(|tx| self.foresee_one(*tx));
+    }
+
+    /// The same for what follows in a chain.
+    fn foresee_chain(&mut self, tx: usize) {
+        if tx >= self.foreseen {
+            self.foreseen = (tx + MAX_RUN).min(self.shared.transactions.len());
+            (tx..self.foreseen).filter(|tx| self.shared.is_short(*tx)).for_each(|tx| self.foresee_one(tx));
+        }
+    }
+
+    fn foresee_one(&self, tx: usize) {
+        let transaction = &self.shared.transactions[tx];
+        for address in [Some(&transaction.sender), transaction.to.to()].into_iter().flatten() {
+            self.shared.cells.foresee(self.number, *address, self.shared.reader);
         }
     }
 
@@ -161,22 +178,10 @@ impl<'s> Worker<'s> {
     fn wait_for(&mut self, tx: usize, ticket: crate::state::Ticket) -> Result<(), EngineError> {
         let start = self.timeline.now();
         self.shared.reader.wait(ticket)?;
-        self.timeline.note(Span { transaction: Some(tx as u32), start, ..self.span(Activity::Await) });
+        self.timeline.note(Noted::new(Activity::Await, Some(tx as u32), start));
         self.shared.scheduler().resume(tx);
         self.shared.notify(1);
         Ok(())
-    }
-
-    fn span(&self, activity: Activity) -> Span {
-        Span {
-            worker: self.number as u32,
-            activity,
-            transaction: None,
-            incarnation: 0,
-            start: 0,
-            end: 0,
-            ending: Ending::Kept,
-        }
     }
 
     /// Runs an attempt and records it.
@@ -184,22 +189,16 @@ impl<'s> Worker<'s> {
         let start = self.timeline.now();
         let transaction = &self.shared.transactions[tx];
         let attempt = self.machine.run(transaction, Shared::position(tx), mode, incarnation);
-        let ending = match &attempt {
-            Attempt::Ended(_) => Ending::Kept,
-            Attempt::Waits(_) | Attempt::Blocked(_) => Ending::Parked,
-        };
-        let span = Span {
-            transaction: Some(tx as u32),
-            incarnation: incarnation as u32,
-            start,
-            ending,
-            ..self.span(Activity::Execute)
-        };
-        let (place, nanoseconds) = self.timeline.note(span);
+        let (place, ticks) = self.timeline.note(Noted {
+            // The scheduler starts a transaction a handful of times.
+            incarnation: incarnation as u8,
+            parked: !matches!(attempt, Attempt::Ended(_)),
+            ..Noted::new(Activity::Execute, Some(tx as u32), start)
+        });
         match attempt {
             Attempt::Ended(mut ended) => {
                 self.counters.executions += 1;
-                ended.nanoseconds = nanoseconds;
+                ended.ticks = ticks;
                 ended.span = (self.number, place);
                 Attempt::Ended(ended)
             }
@@ -336,7 +335,7 @@ impl<'s> Worker<'s> {
                 .as_ref()
                 .map(|executed| executed.accesses.validate(self.shared.cells, position, state_clear, false));
             let transaction = Some(reader as u32);
-            self.timeline.note(Span { transaction, start, ..self.span(Activity::Validate) });
+            self.timeline.note(Noted::new(Activity::Validate, transaction, start));
             if let Some(Err(conflict)) = found
                 && self.shared.scheduler().invalidate(reader)
             {
@@ -386,8 +385,10 @@ impl<'s> Worker<'s> {
             let ready = ready.take().or(stored.map(Ready::Kept));
             let news = self.commit(tx, ready, published, line)?;
             let (next, again) = self.shared.committed(self.run.is_empty() && self.following.is_none());
+            if let Some(Task::Execute { tx, .. }) = again {
+                self.foresee_chain(tx);
+            }
             self.following = self.following.or(again);
-            self.shared.notify(usize::from(next.is_none()));
             self.tell_readers(tx, news);
             self.machine.yield_turn();
             match next {
@@ -431,11 +432,11 @@ impl<'s> Worker<'s> {
             Ok(result) => {
                 if self.shared.options.record {
                     let cells = self.shared.cells;
-                    let execution = ready.ended().nanoseconds;
+                    let execution = ready.ended().ticks;
                     let Self { timeline, machine, .. } = self;
-                    timeline.keep(tx, execution, &result, |reads, writes| match &ready {
-                        Ready::Fresh(_) => machine.journal().list_places(reads, writes),
-                        Ready::Kept(executed) => executed.accesses.list_places(cells, reads, writes),
+                    timeline.keep(tx, execution, &result, |places| match &ready {
+                        Ready::Fresh(_) => machine.journal().list_places(places),
+                        Ready::Kept(executed) => executed.accesses.list_places(cells, places),
                     });
                     // Keeping the record is no part of the commit.
                     start = self.timeline.now();
@@ -446,9 +447,8 @@ impl<'s> Worker<'s> {
                 news
             }
         };
-        let span = Span { transaction: Some(tx as u32), start, ..self.span(Activity::Commit) };
-        let (_, nanoseconds) = self.timeline.note(span);
-        self.timeline.committed(tx, nanoseconds);
+        let (_, ticks) = self.timeline.note(Noted::new(Activity::Commit, Some(tx as u32), start));
+        self.timeline.committed(tx, ticks);
         Ok(news)
     }
 

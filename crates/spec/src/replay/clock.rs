@@ -255,13 +255,13 @@ impl ParallelRuns {
             let recorded =
                 subject.run(Some(self.options), ClockId::ProcessCPUTime, &mut Times { ..Times::NONE });
             self.compare(serial, &recorded)?;
-            let schedule =
-                recorded.ok().and_then(|outcome| outcome.parallel).and_then(|report| report.schedule);
+            let recording =
+                recorded.ok().and_then(|outcome| outcome.parallel).and_then(|report| report.recording);
             let wall = |kept: &Schedule| kept.wall;
-            if let Some(schedule) = schedule
-                && self.found.schedule.as_ref().map(wall).is_none_or(|kept| schedule.wall < kept)
+            if let Some(recording) = recording
+                && self.found.schedule.as_ref().map(wall).is_none_or(|kept| recording.wall() < kept)
             {
-                self.found.schedule = Some(schedule);
+                self.found.schedule = Some(recording.schedule());
             }
         }
         Ok(())

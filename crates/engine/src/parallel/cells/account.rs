@@ -1,7 +1,8 @@
 //! The cell of an account.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::hash::Hasher;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::{Address, B256, U256};
@@ -20,6 +21,8 @@ const LOADED: u64 = 1;
 const PENDING: u64 = 1 << 1;
 const EXISTS: u64 = 1 << 2;
 const TOUCHED: u64 = 1 << 3;
+/// Four bits: which fields a committed transaction wrote.
+const WRITTEN_SHIFT: u32 = 4;
 const RESET_SHIFT: u32 = 32;
 
 /// The cell: the account, and a copy of its committed fields to look at without the lock.
@@ -28,6 +31,8 @@ pub struct AccountCell {
     /// The address, zeros behind it.
     name: [AtomicU64; 3],
     words: Words<WORDS>,
+    /// The reader's own name for it, and one: 0 where it has none.
+    hint: AtomicUsize,
     reader: Reader,
     state: Mutex<AccountState>,
 }
@@ -62,6 +67,24 @@ impl AccountCell {
         })
     }
 
+    /// The reader's own name for the account, where it was asked and has one.
+    #[inline]
+    pub fn hint(&self) -> Option<AccountId> {
+        AccountId::new(self.hint.load(Ordering::Relaxed).checked_sub(1)?)
+    }
+
+    /// Which fields committed transactions wrote, a bit each: balance, nonce, code, existence.
+    #[inline]
+    pub fn written(&self) -> u8 {
+        (self.words.word::<9>() >> WRITTEN_SHIFT) as u8 & 0xf
+    }
+
+    /// Whose cell it is.
+    pub fn name(&self) -> Address {
+        let words = self.name.each_ref().map(|word| word.load(Ordering::Relaxed).to_ne_bytes());
+        Address::from_slice(&words.as_flattened()[..20])
+    }
+
     /// A committed transaction touched the account and changed nothing.
     #[inline]
     pub fn touch(&self) {
@@ -82,12 +105,22 @@ impl Named for AccountCell {
             .all(|(word, of_name)| word.load(Ordering::Relaxed) == of_name)
     }
 
-    fn begin(&self, name: Address) {
+    fn begin(&self, name: Address, reader: Option<&dyn StateReader>) {
         for (word, of_name) in self.name.iter().zip(words_of_address(name)) {
             word.store(of_name, Ordering::Relaxed);
         }
         self.reader.clear();
-        self.lock().begin(name);
+        let mut cell = self.lock();
+        cell.begin(name);
+        if let Some(reader) = reader {
+            // An error comes again when the account is looked at.
+            let _asked = cell.ensure_loaded(reader);
+        }
+    }
+
+    #[inline]
+    fn hash(name: Address, hasher: &mut impl Hasher) {
+        words_of_address(name).into_iter().for_each(|word| hasher.write_u64(word));
     }
 }
 
@@ -145,6 +178,8 @@ impl AccountGuard<'_> {
     fn show(&mut self) {
         if std::mem::take(&mut self.changed) {
             self.cell.words.write(self.state.words());
+            let hint = self.state.hint.map_or(0, |hint| hint.get() + 1);
+            self.cell.hint.store(hint, Ordering::Relaxed);
         }
     }
 
@@ -208,7 +243,7 @@ pub struct AccountState {
     pub address: Address,
     loaded: bool,
     /// The reader's own name for it.
-    pub hint: Option<AccountId>,
+    hint: Option<AccountId>,
     /// Before the block.
     pub before: Option<AccountFields>,
     /// After the committed prefix.
@@ -244,6 +279,9 @@ impl AccountState {
         ];
         for (flag, _) in set.into_iter().filter(|(_, on)| *on) {
             flags |= flag;
+        }
+        for (field, writer) in self.writers.iter().enumerate() {
+            flags |= u64::from(*writer != 0) << (WRITTEN_SHIFT + field as u32);
         }
         [b0, b1, b2, b3, self.now.nonce, c0, c1, c2, c3, flags]
     }

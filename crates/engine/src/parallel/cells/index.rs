@@ -15,6 +15,9 @@ const MIN_PLACES: usize = 1 << 10;
 /// Places of the largest table.
 const MAX_PLACES: usize = 1 << 20;
 
+/// Places in a cache line.
+const PLACES_PER_LINE: usize = 8;
+
 const NUMBER_BITS: u32 = 28;
 const EPOCH_BITS: u32 = 12;
 const MAX_EPOCH: u64 = (1 << EPOCH_BITS) - 1;
@@ -49,6 +52,14 @@ impl Index {
             self.epoch = 1;
         }
         self.mask = places - 1;
+        self.warm();
+    }
+
+    /// Reads the table from one end to the other. It was last used a block ago: a look at each place in turn would wait
+    /// for memory, where the processor fetches neighbours many at a time.
+    fn warm(&self) {
+        let lines = self.places[..=self.mask].iter().step_by(PLACES_PER_LINE);
+        std::hint::black_box(lines.fold(0, |all, place| all ^ place.load(Ordering::Relaxed)));
     }
 
     /// Gives a table back that is larger than `most` places.

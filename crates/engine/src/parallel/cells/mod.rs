@@ -10,7 +10,7 @@ mod index;
 mod slot;
 mod words;
 
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -26,6 +26,7 @@ pub use slot::{SlotCell, SlotGuard, SlotState, SlotView, position_of, version};
 use super::MAX_WORKERS;
 use super::apart::Apart;
 use super::arena::Arena;
+use super::recording::CellNames;
 use crate::state::StateReader;
 use index::Index;
 
@@ -52,8 +53,12 @@ trait Named {
     /// Whether the cell is this one's.
     fn is_named(&self, name: Self::Name) -> bool;
 
-    /// Forgets what an earlier block left.
-    fn begin(&self, name: Self::Name);
+    /// Forgets what an earlier block left. Where there is a reader, the state before the block is asked at once: what it
+    /// cannot answer yet is asked again by whoever needs it.
+    fn begin(&self, name: Self::Name, reader: Option<&dyn StateReader>);
+
+    /// Adds the name to a hash, word by word.
+    fn hash(name: Self::Name, hasher: &mut impl Hasher);
 }
 
 /// All cells of one kind.
@@ -98,17 +103,19 @@ impl<C: Named + Default> Kind<C> {
 
     /// The number of a name's cell, made on behalf of a worker.
     #[inline]
-    fn number(&self, worker: usize, name: C::Name) -> u32 {
+    fn number(&self, worker: usize, name: C::Name, reader: Option<&dyn StateReader>) -> u32 {
         let is_named = |number| self.cells.get(number).is_named(name);
         let make = || {
             let taken = &self.taken[worker];
             let count = taken.load(Ordering::Relaxed);
             let number = self.number_of(worker as u32, count);
-            self.cells.get(number).begin(name);
+            self.cells.get(number).begin(name, reader);
             taken.store(count + 1, Ordering::Release);
             number
         };
-        self.index.number(self.hasher.hash_one(name), is_named, make).unwrap_or_else(|| {
+        let mut hasher = self.hasher.build_hasher();
+        C::hash(name, &mut hasher);
+        self.index.number(hasher.finish(), is_named, make).unwrap_or_else(|| {
             let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
             *overflow.entry(name).or_insert_with(make)
         })
@@ -146,23 +153,20 @@ impl Cells {
         self.slots.begin(workers, slots);
     }
 
-    /// The number of an account's cell. Each worker asks in its own name.
-    pub fn account_number(&self, worker: usize, address: Address) -> u32 {
-        self.accounts.number(worker, address)
+    /// The number of an account's cell. Each worker asks in its own name. Where there is a reader, a cell that is made asks
+    /// it at once.
+    pub fn account_number(&self, worker: usize, address: Address, reader: Option<&dyn StateReader>) -> u32 {
+        self.accounts.number(worker, address, reader)
     }
 
     /// Asks the state for an account that will be needed, if nobody has. There may be no answer yet.
     pub fn foresee(&self, worker: usize, address: Address, reader: &dyn StateReader) {
-        let cell = self.account_cell(self.account_number(worker, address));
-        if cell.peek().is_none() {
-            // An error comes again when the account is looked at.
-            let _asked = cell.lock().ensure_loaded(reader);
-        }
+        self.account_number(worker, address, Some(reader));
     }
 
     /// The number of a slot's cell.
     pub fn slot_number(&self, worker: usize, account: u32, key: U256) -> u32 {
-        self.slots.number(worker, (account, key))
+        self.slots.number(worker, (account, key), None)
     }
 
     /// An account's cell.
@@ -194,6 +198,15 @@ impl Cells {
     pub fn numbers(&self) -> (Vec<u32>, Vec<u32>) {
         let slots = self.slots.numbers();
         (self.accounts.numbers(), slots)
+    }
+
+    /// What the cells in use are called, by number.
+    pub fn names(&self) -> CellNames {
+        let (accounts, slots) = self.numbers();
+        CellNames {
+            accounts: accounts.into_iter().map(|number| (number, self.account_cell(number).name())).collect(),
+            slots: slots.into_iter().map(|number| (number, self.slot_cell(number).name())).collect(),
+        }
     }
 
     /// Forgets the block but keeps the memory that a block of usual size needs.

@@ -1,6 +1,7 @@
 //! The cell of a slot.
 
 use std::collections::VecDeque;
+use std::hash::Hasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -77,6 +78,12 @@ impl SlotCell {
         self.peek(reset)
     }
 
+    /// The account's cell, and the key.
+    pub fn name(&self) -> (u32, U256) {
+        let [account, k0, k1, k2, k3] = self.name.each_ref().map(|word| word.load(Ordering::Relaxed));
+        (account as u32, U256::from_limbs([k0, k1, k2, k3]))
+    }
+
     /// The same for whoever is no reader.
     #[inline]
     pub fn peek(&self, reset: u32) -> Option<SlotView> {
@@ -100,12 +107,17 @@ impl Named for SlotCell {
             .all(|(word, of_name)| word.load(Ordering::Relaxed) == of_name)
     }
 
-    fn begin(&self, name: Self::Name) {
+    fn begin(&self, name: Self::Name, _reader: Option<&dyn StateReader>) {
         for (word, of_name) in self.name.iter().zip(words_of_name(name)) {
             word.store(of_name, Ordering::Relaxed);
         }
         self.reader.clear();
         self.lock().begin(name.0, name.1);
+    }
+
+    #[inline]
+    fn hash(name: Self::Name, hasher: &mut impl Hasher) {
+        words_of_name(name).into_iter().for_each(|word| hasher.write_u64(word));
     }
 }
 

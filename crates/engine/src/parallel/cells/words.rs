@@ -29,6 +29,13 @@ impl<const N: usize> Words<N> {
         unchanged.then_some(words)
     }
 
+    /// One of them, as it is now.
+    #[inline]
+    pub fn word<const AT: usize>(&self) -> u64 {
+        const { assert!(AT < N) };
+        self.words[AT].load(Ordering::Relaxed)
+    }
+
     /// Changes them. The caller holds the cell's lock.
     #[inline]
     pub fn write(&self, words: [u64; N]) {

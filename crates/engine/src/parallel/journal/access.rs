@@ -13,7 +13,7 @@ use crate::parallel::observed::{
     ALIVE, ASSUMED, BALANCE_BOUND, CODE, EXACT_BALANCE, EXISTENCE, NONCE, RESET,
 };
 use crate::parallel::record::Location;
-use crate::parallel::timeline::Place;
+use crate::parallel::timeline::{Place, Places};
 
 /// An account that an incarnation observed or wrote.
 #[derive(Clone, Debug)]
@@ -69,8 +69,8 @@ pub struct Ended {
     pub mode: Mode,
     /// Which attempt.
     pub incarnation: usize,
-    /// Nanoseconds that it took, where the schedule is recorded.
-    pub nanoseconds: u64,
+    /// Ticks that it took, where the schedule is recorded.
+    pub ticks: u64,
     /// The span of the schedule that tells of it: the worker that holds it, and its place there.
     pub span: (usize, usize),
 }
@@ -89,7 +89,7 @@ pub struct Executed {
 impl Default for Executed {
     fn default() -> Self {
         let result = Err(TransactError::Database(Fault::Cancelled));
-        let ended = Ended { result, mode: Mode::default(), incarnation: 0, nanoseconds: 0, span: (0, 0) };
+        let ended = Ended { result, mode: Mode::default(), incarnation: 0, ticks: 0, span: (0, 0) };
         Self { accesses: Accesses::default(), ended, room: Published::default() }
     }
 }
@@ -162,18 +162,24 @@ impl Observation<'_> {
         cells: &Cells,
         account: u32,
         write: Option<(Life, [bool; 3])>,
-        reads: &mut Vec<(Place, u32)>,
-        writes: &mut Vec<Place>,
+        places: &mut Places,
     ) {
         let saw = |what: u8| self.observed & what != 0;
         let fields =
             [saw(EXACT_BALANCE | BALANCE_BOUND), saw(NONCE), saw(CODE), saw(EXISTENCE | ALIVE | RESET)];
         if fields.contains(&true) {
-            let cell = cells.account(account);
+            let cell = cells.account_cell(account);
+            let written = cell.written();
             for field in (0..4u8).filter(|field| fields[usize::from(*field)]) {
-                let free = self.held_before(field, &cell.fields_before());
-                let writer = if free { 0 } else { cell.writers[usize::from(field)] };
-                reads.push((Place::Field(account, field), writer));
+                // What nobody wrote needs no lock.
+                let writer = if written >> field & 1 == 0 {
+                    0
+                } else {
+                    let cell = cell.lock();
+                    let free = self.held_before(field, &cell.fields_before());
+                    if free { 0 } else { cell.writers[usize::from(field)] }
+                };
+                places.reads.push((Place::Field(account, field), writer));
             }
         }
         let Some((life, [balance, nonce, code])) = write else { return };
@@ -181,7 +187,7 @@ impl Observation<'_> {
         let born = !self.seen.exists || life != Life::Touched;
         for (field, written) in (0..4u8).zip([balance || ended, nonce || ended, code || ended, born]) {
             if written {
-                writes.push(Place::Field(account, field));
+                places.writes.push(Place::Field(account, field));
             }
         }
     }
@@ -295,20 +301,20 @@ pub fn field_location(address: Address, field: usize) -> Location {
 
 impl Accesses {
     /// Lists what was observed, with the position of the write that it saw, and what is written.
-    pub fn list_places(&self, cells: &Cells, reads: &mut Vec<(Place, u32)>, writes: &mut Vec<Place>) {
+    pub fn list_places(&self, cells: &Cells, places: &mut Places) {
         for access in &self.accounts {
             let write = access.write.as_ref().map(|write| {
                 let moved = !write.delta.amount.is_zero();
                 (write.life, [moved, write.nonce.is_some(), write.code.is_some()])
             });
-            access.observation().list_places(cells, access.cell, write, reads, writes);
+            access.observation().list_places(cells, access.cell, write, places);
         }
         for access in &self.slots {
             if let Some(version) = access.seen {
-                reads.push((Place::Slot(access.cell), position_of(version)));
+                places.reads.push((Place::Slot(access.cell), position_of(version)));
             }
             if access.write.is_some() {
-                writes.push(Place::Slot(access.cell));
+                places.writes.push(Place::Slot(access.cell));
             }
         }
     }

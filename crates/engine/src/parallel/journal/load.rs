@@ -52,7 +52,8 @@ impl<'a> FieldJournal<'a> {
         }
         let new = &mut self.entries[entry];
         new.address = address;
-        new.cell = self.database.cells.account_number(self.database.worker, address);
+        let SharedView { cells, worker, reader, .. } = self.database;
+        new.cell = cells.account_number(worker, address, Some(reader));
         self.look_at(entry)?;
         let entry = self.known.push(address);
         self.undo.push(Undo::Warmed(entry));
@@ -174,7 +175,7 @@ impl<'a> FieldJournal<'a> {
                 Some(view) => view,
                 None => self.answer(|database| {
                     // Never with a slot locked.
-                    let hint = database.cells.account(account).hint;
+                    let hint = database.cells.account_cell(account).hint();
                     let mut held = database.cells.slot(cell);
                     if let Some(view) = held.view(position, reset) {
                         return Ok(Read::Ready(view));

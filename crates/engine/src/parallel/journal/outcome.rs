@@ -10,7 +10,7 @@ use crate::error::Fault;
 use crate::parallel::cells::{AccountWrite, Delta, Life, position_of};
 use crate::parallel::observed;
 use crate::parallel::recorder::{self, Recorder};
-use crate::parallel::timeline::Place;
+use crate::parallel::timeline::{Place, Places};
 
 impl FieldJournal<'_> {
     /// Credits the block's producer after everything else. Where the transaction has not looked at that account, the
@@ -105,7 +105,7 @@ impl FieldJournal<'_> {
     }
 
     /// Lists what was observed, with the position of the write that it saw, and what is written.
-    pub fn list_places(&self, reads: &mut Vec<(Place, u32)>, writes: &mut Vec<Place>) {
+    pub fn list_places(&self, places: &mut Places) {
         let cells = self.database.cells;
         for known in self.met() {
             let (account, seen) = (&known.account, &known.seen);
@@ -119,7 +119,7 @@ impl FieldJournal<'_> {
             let written = account.is_touched() || life == Life::Destroyed;
             let (observed, lowest, highest) = (known.observed.get(), known.lowest, known.highest);
             let observation = Observation { observed, seen, lowest, highest, moves_balance: moved };
-            observation.list_places(cells, known.cell, written.then_some((life, changed)), reads, writes);
+            observation.list_places(cells, known.cell, written.then_some((life, changed)), places);
         }
         for slot in &self.slots {
             // A slot of an account created here gets its cell when it is written.
@@ -127,10 +127,10 @@ impl FieldJournal<'_> {
                 continue;
             }
             if let Some(version) = slot.version {
-                reads.push((Place::Slot(slot.cell), position_of(version)));
+                places.reads.push((Place::Slot(slot.cell), position_of(version)));
             }
             if slot.value.present_value != slot.value.original_value {
-                writes.push(Place::Slot(slot.cell));
+                places.writes.push(Place::Slot(slot.cell));
             }
         }
     }
