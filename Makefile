@@ -25,13 +25,13 @@ help:
 run: $(VENV)/.native
 	@$(BIN)/solder replay examples/blocks --repeat 5 --workers 0 --schedule schedule.json
 
-test: $(VENV)/.native $(VENV)/.oracle models
+test: $(VENV)/.deps $(VENV)/.native $(VENV)/.oracle models
 	@$(BIN)/python tools/suites.py rust python conformance forced
 
-conformance: $(VENV)/.native
+conformance: $(VENV)/.deps $(VENV)/.native
 	@$(BIN)/python tools/suites.py conformance
 
-conformance-forced: $(VENV)/.native
+conformance-forced: $(VENV)/.deps $(VENV)/.native
 	@$(BIN)/python tools/suites.py forced
 
 bench: bench-engine bench-replay bench-simulate bench-ai
@@ -43,7 +43,7 @@ bench-replay:
 	@$(CARGO) run --release --locked --quiet -p solder-bench --bin bench-replay
 
 # Against pyrevm, which is installed for this only, and plain revm.
-bench-simulate: $(VENV)/.native $(VENV)/.bench
+bench-simulate: $(VENV)/.deps $(VENV)/.native $(VENV)/.bench
 	@$(CARGO) build --release --locked --quiet -p solder-bench --bin bench-simulate
 	@$(BIN)/python benches/simulate
 
@@ -53,11 +53,11 @@ bench-ai: models
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benches/ai --kernels target/models/kernels.jsonl
 
 # The example models into target/models; TRAIN=1 trains the small float ones again.
-models: $(VENV)/.native $(if $(TRAIN),$(VENV)/.train)
+models: $(VENV)/.deps $(VENV)/.native $(if $(TRAIN),$(VENV)/.train)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python examples/models/make.py $(if $(TRAIN),--train --update)
 
 # WHAT=hostile|scheduler|blocks|models|all, for TIME seconds each. A failing seed repeats: see `--help` of each.
-fuzz: $(if $(filter models all,$(WHAT)),$(VENV)/.native)
+fuzz: $(if $(filter models all,$(WHAT)),$(VENV)/.deps $(VENV)/.native)
 	$(if $(filter hostile blocks scheduler models all,$(WHAT)),,$(error WHAT=$(WHAT) is none of hostile, blocks, scheduler, models, all))
 ifneq ($(filter hostile blocks all,$(WHAT)),)
 	@$(CARGO) run --release --locked --quiet -p solder-fuzz -- --seconds $(TIME) --what $(WHAT)
@@ -69,7 +69,7 @@ ifneq ($(filter models all,$(WHAT)),)
 	@$(BIN)/python -m tests.coprocessors.ai.parity --seconds $(TIME)
 endif
 
-lint: $(VENV)/.native
+lint: $(VENV)/.deps $(VENV)/.native
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	$(BIN)/ruff check .
@@ -88,7 +88,7 @@ wheel: $(VENV)/.wheel
 
 lock: $(VENV)/.deps
 	$(BIN)/python -m pip install --quiet pip-tools
-	cd requirements && for name in dev wheel oracle train bench; do \
+	cd requirements && for name in dev run wheel oracle train bench; do \
 	  CUSTOM_COMPILE_COMMAND="make lock" ../$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file $$name.txt $$name.in || exit 1; \
 	done
@@ -101,6 +101,11 @@ clean:
 $(VENV)/.made:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# `make run` stays light: what tests and models need is in .deps.
+$(VENV)/.run: $(VENV)/.made requirements/run.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/run.txt
 	@touch $@
 
 $(VENV)/.deps: $(VENV)/.made requirements/dev.txt
@@ -123,6 +128,6 @@ $(VENV)/.wheel: $(VENV)/.deps requirements/wheel.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/wheel.txt
 	@touch $@
 
-$(VENV)/.native: $(VENV)/.deps $(RUST) pyproject.toml
+$(VENV)/.native: $(VENV)/.run $(RUST) pyproject.toml
 	PIP_QUIET=1 $(BIN)/maturin develop --release --locked --quiet
 	@touch $@

@@ -24,6 +24,23 @@ def test_chain_mainnet_schedule(number: int, timestamp: int, fork: str) -> None:
     assert solder.Chain.mainnet().fork_at(number, timestamp) == fork
 
 
+@pytest.mark.parametrize(
+    ("chain_id", "number", "timestamp", "fork"),
+    [
+        (11155111, 1_450_408, 1_663_000_000, "London"),
+        (11155111, 1_450_409, 1_663_000_000, "Paris"),
+        (11155111, 9_000_000, 1_761_607_008, "BPO2"),
+        (17000, 1, 1_696_000_703, "Paris"),
+        (17000, 1, 1_740_434_112, "Prague"),
+        (560048, 0, 0, "Cancun"),
+        (560048, 1, 1_742_999_832, "Prague"),
+        (560048, 1, 1_761_677_592, "Osaka"),
+    ],
+)
+def test_chain_test_networks(chain_id: int, number: int, timestamp: int, fork: str) -> None:
+    assert solder.Chain.from_id(chain_id).fork_at(number, timestamp) == fork
+
+
 def test_chain_transition_network() -> None:
     chain = solder.Chain.from_name("BerlinToLondonAt5")
     assert [chain.fork_at(number, 0) for number in (4, 5)] == ["Berlin", "London"]

@@ -16,14 +16,17 @@ LAYER = {
     "errors": 1,
     "config": 1,
     "simulate": 2,
+    "trace": 2,
     "state": 3,
     "chain": 4,
+    "contract": 4,
     "engine": 5,
     "spec": 6,
     "coprocessors": 7,
     "profile": 7,
     "cli": 8,
     "__main__": 9,
+    "pytest_plugin": 9,
 }
 # The engine's folders, in the order in which they may be used.
 ENGINE_LAYER = {"error": 0, "chain": 1, "state": 2, "trie": 3, "trace": 3, "evm": 4, "parallel": 5, "block": 6}
@@ -101,11 +104,12 @@ def _crate(name: str) -> set[str]:
 
 def test_layers_crates_point_down() -> None:
     engine, spec, python = _crate("engine"), _crate("spec"), _crate("python")
-    assert not any(name.startswith(("solder-", "pyo3")) for name in engine | _crate("ai"))
+    assert not any(name.startswith(("solder-", "pyo3")) for name in engine | _crate("ai") | _crate("abi"))
     assert "solder-engine" in spec
     assert not {"pyo3", "solder-python"} & spec
     assert {"solder-engine", "solder-spec", "pyo3"} <= python
     assert {name for name in _crate("simulate") if name.startswith(("solder-", "pyo3"))} == {"solder-engine"}
+    assert {name for name in _crate("remote") if name.startswith(("solder-", "pyo3"))} == {"solder-engine"}
     assert {name for name in _crate("schedule") if name.startswith(("solder-", "pyo3"))} == {"solder-engine"}
 
 

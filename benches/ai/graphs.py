@@ -132,7 +132,7 @@ class BareProducts:
         self.seconds = [float("inf")] * len(shapes)
 
     def time(self) -> None:
-        """One round."""
+        """One round; each shape is warmed up by itself."""
         found = time_products(self.shapes, repeats=1)
         self.seconds = [min(pair) for pair in zip(self.seconds, found, strict=True)]
 
@@ -187,7 +187,7 @@ def _perceptron(repeats: int, found: Measured) -> None:
             raise SystemExit(f"perceptron, {name}: other bits")
 
     bare = BareProducts(products.shapes_of(artefact, feed))
-    rounds = repeats * 10  # a run takes a fraction of a millisecond
+    rounds = repeats * 4  # a run takes a fraction of a millisecond
     calls = {"integer": lambda: artefact.run(feed), "products": bare.time, "float32": float_run}
     best = alternate(calls, rounds, check)
     best["products"] = bare.least

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import peer
+import served
 import workload
 
 import solder
@@ -58,6 +59,7 @@ def main() -> int:
     options = parser.parse_args()
     minima = Minima()
     sets = workload.all_of(Path(os.environ.get("SOLDER_DATA", ROOT.parent / "shared" / "data")))
+    remotes = {work.name: served.remote(work) for work in sets}
     with subprocess.Popen(  # noqa: S603 - our own binary
         [options.binary],
         stdin=subprocess.PIPE,
@@ -75,7 +77,7 @@ def main() -> int:
 
         for repeat in range(options.repeats):
             for work in sets:
-                measure(work, minima, ask)
+                measure(work, remotes[work.name], minima, ask)
             sys.stderr.write(f"\rrun {repeat + 1} of {options.repeats}")
         overlays = ask("overlays")
         assert native.stdin is not None  # noqa: S101
@@ -84,7 +86,9 @@ def main() -> int:
     return 0
 
 
-def measure(work: workload.Workload, minima: Minima, ask: Callable[[str], dict[str, Any]]) -> None:
+def measure(
+    work: workload.Workload, remote: solder.State, minima: Minima, ask: Callable[[str], dict[str, Any]]
+) -> None:
     """Each engine once, one after the other."""
     name = work.name
     calls = minima.run(f"{name}_columns", work.calls)
@@ -93,6 +97,8 @@ def measure(work: workload.Workload, minima: Minima, ask: Callable[[str], dict[s
     output = minima.run(f"{name}_pyrevm", lambda: peer.run(rival))
     if not ours.ok or bytes(output) != ours.output[len(ours) - 1]:
         raise SystemExit(f"{name}: the engines disagree: {output.hex()}, {ours.output[len(ours) - 1].hex()}")
+    # All of it is known after the first time, so that the minimum is of warm ones.
+    minima.run(f"{name}_remote", lambda: remote.simulate(calls, workers=1))
     minima.run(f"{name}_2", lambda: work.state.simulate(calls, workers=2))
     answer = ask(f"{name} 1")
     if not answer.get("absent"):
@@ -113,7 +119,8 @@ def report(
         ratios[f"{name}_2_vs_pyrevm"] = minima.ratio(f"{name}_pyrevm", f"{name}_2")
         ratios[f"{name}_1_vs_revm"] = minima.ratio(f"{name}_revm", f"{name}_rust")
         ratios[f"{name}_2_vs_1"] = minima.ratio(f"{name}_1", f"{name}_2")
-        for part in ("1", "2", "pyrevm", "rust", "revm", "columns"):
+        ratios[f"{name}_remote_vs_local"] = minima.ratio(f"{name}_remote", f"{name}_1")
+        for part in ("1", "2", "remote", "pyrevm", "rust", "revm", "columns"):
             seconds = minima.seconds.get(f"{name}_{part}")
             if seconds is not None:
                 sys.stderr.write(f"{name + ' ' + part:<24} {seconds / count * 1e6:8.3f} us a call\n")

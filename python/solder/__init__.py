@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         load_blocks,
     )
     from solder.config import Config, show_versions, versions
+    from solder.contract import Abi, Contract
     from solder.engine import BlockResult, ParallelReport, ReplayReport, Schedule, execute_block, replay_block
     from solder.errors import Fault, InputError, RejectedInput, SolderError, UnknownFork
     from solder.simulate import CallResult, Calls, Results, Reverted
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from solder.state import Account, AccountChange, ChangeSet, Sandbox, State
 
 __all__ = [
+    "Abi",
     "Account",
     "AccountChange",
     "Block",
@@ -42,6 +44,7 @@ __all__ = [
     "Chain",
     "ChangeSet",
     "Config",
+    "Contract",
     "Fault",
     "Header",
     "InputError",
@@ -75,6 +78,7 @@ __all__ = [
 _HOME = {
     "chain": ("Block", "Chain", "Header", "Log", "Receipt", "Transaction", "find_blocks", "load_block", "load_blocks"),
     "config": ("Config", "show_versions", "versions"),
+    "contract": ("Abi", "Contract"),
     "engine": ("BlockResult", "ParallelReport", "ReplayReport", "Schedule", "execute_block", "replay_block"),
     "errors": ("Fault", "InputError", "RejectedInput", "SolderError", "UnknownFork"),
     "simulate": ("CallResult", "Calls", "Results", "Reverted"),

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from solder import _native
 
@@ -28,6 +29,12 @@ class Config:
     def from_environment(cls) -> "Config":
         """One worker per CPU that this process may use."""
         return cls(workers=min(usable_cpus(), MAX_WORKERS))
+
+
+def cache_folder() -> Path:
+    """Where this user's caches are: ``$XDG_CACHE_HOME/solder``, or ``~/.cache/solder``."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "solder"
 
 
 def usable_cpus() -> int:

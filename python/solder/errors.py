@@ -13,6 +13,7 @@ __all__ = [
     "BLOCK_CODES",
     "FAULT_CODES",
     "TRANSACTION_CODES",
+    "CacheWarning",
     "Fault",
     "InputError",
     "RejectedInput",
@@ -73,6 +74,10 @@ class Fault(SolderError):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}" if self.detail else self.code
+
+
+class CacheWarning(UserWarning):
+    """The cache of remote state on disk cannot be used any more (full, damaged): answers stay right, unkept."""
 
 
 TRANSACTION_CODES = (
@@ -165,5 +170,12 @@ FAULT_CODES = (
     "Fault.INTERPRETER",
     "Fault.PANIC",
     "Fault.COPROCESSOR",
+    "Fault.REMOTE_UNREACHABLE",
+    "Fault.REMOTE_REFUSED",
+    "Fault.REMOTE_REPLY",
+    "Fault.REMOTE_LIMIT",
+    "Fault.REMOTE_MISMATCH",
+    "Fault.REMOTE_REORGANISED",
+    "Fault.REMOTE_UNSUPPORTED",
 )
 """The values of ``Fault.code``."""

@@ -146,6 +146,34 @@ def test_model_verify_tells_right_from_wrong(folder: Path, tmp_path: Path, solde
     assert (ran.objects[0]["holds"], ran.objects[0]["failed"]) == (False, "vector at [20, 3]")
 
 
+def test_model_verify_by_freivalds_tells_right_from_wrong(
+    folder: Path, tmp_path: Path, solder_command: Callable[..., Any]
+) -> None:
+    _, outputs = _run(folder, solder_command)
+    outputs["vector"][20, 3] += 1
+    np.savez(tmp_path / "wrong.npz", **outputs)
+    given = ("model", "verify", folder / "model.safetensors", "--input", folder / "tokens.npz")
+    base = (*given, "--evidence", "freivalds", "--rounds", 2)
+    (told,) = solder_command(*base, "--json").objects
+    assert (told["check"], told["rounds"], told["holds"], told["failed"]) == ("freivalds", 2, True, "")
+    assert told["products"] > 0
+    assert told["error_probability"] == pytest.approx(told["products"] * (2**31 - 1) ** -2)
+    assert {"sums", "products", "between"} == told["parts_seconds"].keys()
+    assert {"kernel", "reference"} == told["again_seconds_a_row"].keys()
+    ran = solder_command(*base, "--json", "--claimed", tmp_path / "wrong.npz")
+    assert ran.status == 1
+    assert (ran.objects[0]["holds"], ran.objects[0]["failed"].split()[0]) == (False, "vector")
+    ran = solder_command(*base)
+    assert ran.status == 0
+    assert "a wrong one passes with probability at most" in ran.out
+
+
+def test_model_verify_rounds_are_of_freivalds(folder: Path, solder_command: Callable[..., Any]) -> None:
+    base = ("model", "verify", folder / "model.safetensors", "--input", folder / "tokens.npz")
+    assert solder_command(*base, "--rounds", 2).status == 2
+    assert solder_command(*base, "--evidence", "freivalds", "--rounds", 65).status == 2
+
+
 @pytest.mark.parametrize(
     ("claimed", "said"),
     [

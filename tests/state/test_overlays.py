@@ -198,3 +198,35 @@ def test_overlays_addresses_are_checked(owner: Any, detail: str | None) -> None:
         return
     with pytest.raises(solder.InputError, match=detail):
         state.set_balance(owner, 1)
+
+
+def failing_after_a_change(box: solder.Sandbox) -> None:
+    box.set_storage(CAROL, 9, 1)
+    box.set_nonce(BOB, -1)
+
+
+def test_sandbox_anchors_and_pranks_end_with_their_body() -> None:
+    box = base().sandbox()
+    nobody = box.state.sender
+    with box.anchor() as inner:
+        assert inner is box
+        box.set_balance(BOB, 7)
+        box.prank(BOB)
+        assert (box.balance(BOB), box.state.sender) == (7, BOB)
+    assert (box.balance(BOB), box.account(BOB), box.state.sender) == (0, None, nobody)
+    with pytest.raises(solder.InputError), box.anchor():
+        failing_after_a_change(box)
+    assert box.storage(CAROL, 9) == 9
+    with box.prank(ALICE):
+        box.transact(CAROL)
+        with box.prank(BOB) as inner:
+            assert inner.state.sender == BOB
+        assert box.state.sender == ALICE
+    assert box.state.sender == nobody
+    assert (box.storage(CAROL, 0), box.state.account(ALICE)) == (6, box.account(ALICE))
+    account = box.account(ALICE)
+    assert account is not None
+    assert account.nonce == 4
+    box.prank(BOB)
+    assert box.state.sender == BOB
+    assert box.estimate_gas(CAROL) == box.state.estimate_gas(CAROL)

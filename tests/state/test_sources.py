@@ -88,3 +88,11 @@ def test_sources_inside_a_block(sample_blocks: Path, sample_names: list[str]) ->
             solder.State.at(block, after=count, state=before)
         with pytest.raises(solder.InputError, match="state"):
             solder.State.at(block, after=0)
+
+
+@pytest.mark.parametrize("after", [-2, 1, 10**30])
+def test_sources_no_such_transaction_is_named(sample_blocks: Path, after: int) -> None:
+    with pytest.raises(solder.InputError) as caught:
+        solder.State.at(sample_blocks / "46147", after=after)
+    assert caught.value.field == "after"
+    assert solder.State.at(sample_blocks / "46147", after=-1).fork == "Frontier"

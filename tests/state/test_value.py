@@ -63,3 +63,15 @@ def test_state_is_a_value() -> None:
     root = state.root()
     assert solder.State({ALICE: {"balance": 1}}).root() == root
     assert solder.State({ALICE: {"balance": 2}}).root() != root
+
+
+def test_state_without_accounts_is_something() -> None:
+    assert solder.State()
+    assert (solder.State() or None) is not None
+
+
+@pytest.mark.parametrize("ratio", [-0.1, 1, 5.0, float("nan")])
+def test_state_a_bad_error_ratio_is_named(ratio: float) -> None:
+    with pytest.raises(solder.InputError) as caught:
+        solder.State().estimate_gas(BOB, error_ratio=ratio)
+    assert caught.value.field == "error_ratio"

@@ -22,7 +22,13 @@ fn read(file: Vec<u8>) -> Arc<Artefact> {
 }
 
 fn options(threads: usize) -> Options<'static> {
-    Options { threads, memory_limit: DEFAULT_MEMORY_LIMIT, cancel: &GO_ON, timed: false }
+    Options {
+        threads,
+        memory_limit: DEFAULT_MEMORY_LIMIT,
+        cancel: &GO_ON,
+        timed: false,
+        thread_macs: Some(1),
+    }
 }
 
 /// Inputs of some rows of a larger batch: element by element the same as in any other cut of it.

@@ -159,7 +159,8 @@ fn tried(file: Vec<u8>) -> bool {
         })
         .collect();
     let cancel = AtomicBool::new(false);
-    let options = Options { threads: 2, memory_limit: SMALL, cancel: &cancel, timed: false };
+    let options =
+        Options { threads: 2, memory_limit: SMALL, cancel: &cancel, timed: false, thread_macs: Some(1) };
     let outcome = processor.run(&inputs, options).expect("an admitted graph runs");
     for (value, _) in &graph.outputs {
         let facts = &graph.values[*value];

@@ -152,6 +152,14 @@ pub enum Fault {
     /// The interpreter reported an error that is not an outcome.
     #[error("interpreter fault: {0}")]
     Interpreter(String),
+    /// What the state is read from failed, by a code of its own.
+    #[error("{detail}")]
+    Source {
+        /// The stable name of the kind; its catalogue is where it comes from.
+        code: &'static str,
+        /// The cause.
+        detail: String,
+    },
 }
 
 impl Fault {
@@ -162,10 +170,11 @@ impl Fault {
             Self::Cancelled => "Fault.CANCELLED",
             Self::TraceWrite(_) => "Fault.TRACE_WRITE",
             Self::Interpreter(_) => "Fault.INTERPRETER",
+            Self::Source { code, .. } => code,
         }
     }
 
-    /// The names of all kinds.
+    /// The names of all kinds but those of sources.
     pub const NAMES: [&'static str; 4] =
         ["Fault.STATE_READ", "Fault.CANCELLED", "Fault.TRACE_WRITE", "Fault.INTERPRETER"];
 }

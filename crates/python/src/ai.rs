@@ -62,7 +62,7 @@ pub struct PyArtefact {
 
 /// A run of at most so many multiply-accumulates is over within a second, even without vectors: it stays
 /// on the thread of its caller, so that a small one does not wait for another thread to wake.
-const SHORT_MACS: u128 = 1 << 26;
+const SHORT_MACS: u128 = 1 << 30;
 
 impl PyArtefact {
     fn processor(
@@ -82,6 +82,7 @@ impl PyArtefact {
         })
     }
 
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of the Python method")]
     fn outcome(
         &self,
         py: Python<'_>,
@@ -90,13 +91,15 @@ impl PyArtefact {
         threads: usize,
         memory_limit: Option<u64>,
         timed: bool,
+        thread_macs: Option<u64>,
     ) -> PyResult<Outcome> {
         let inputs = arrays(inputs)?;
         let processor = self.processor(kernel)?;
         let memory_limit = memory_limit.map_or(DEFAULT_MEMORY_LIMIT, u128::from);
+        let thread_macs = thread_macs.map(u128::from);
         let batch = inputs.values().filter_map(|array| array.shape.first()).max().copied().unwrap_or(1);
         let work = move |cancel: &AtomicBool| {
-            Ok(processor()?.run(&inputs, Options { threads, memory_limit, cancel, timed })?)
+            Ok(processor()?.run(&inputs, Options { threads, memory_limit, cancel, timed, thread_macs })?)
         };
         if self.macs.saturating_mul(batch as u128) <= SHORT_MACS {
             return Ok(py.detach(|| caught(|| work(&AtomicBool::new(false))))?);
@@ -303,8 +306,8 @@ impl PyArtefact {
         Ok(told)
     }
 
-    /// Runs the graph on a batch.
-    #[pyo3(signature = (inputs, *, kernel = None, threads = 1, memory_limit = None))]
+    /// Runs the graph on a batch. Work of fewer than `thread_macs` multiply-accumulates is not worth another thread.
+    #[pyo3(signature = (inputs, *, kernel = None, threads = 1, memory_limit = None, thread_macs = None))]
     fn run<'py>(
         &self,
         py: Python<'py>,
@@ -312,8 +315,9 @@ impl PyArtefact {
         kernel: Option<&str>,
         threads: usize,
         memory_limit: Option<u64>,
+        thread_macs: Option<u64>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let outcome = self.outcome(py, inputs, kernel, threads, memory_limit, false)?;
+        let outcome = self.outcome(py, inputs, kernel, threads, memory_limit, false, thread_macs)?;
         dictionary(py, &outcome.outputs)
     }
 
@@ -327,7 +331,7 @@ impl PyArtefact {
         threads: usize,
         memory_limit: Option<u64>,
     ) -> PyResult<(Bound<'py, PyDict>, Vec<Bound<'py, PyDict>>)> {
-        let outcome = self.outcome(py, inputs, kernel, threads, memory_limit, true)?;
+        let outcome = self.outcome(py, inputs, kernel, threads, memory_limit, true, None)?;
         let mut times = Vec::with_capacity(outcome.times.len());
         for (nodes, nanoseconds) in &outcome.times {
             let row = PyDict::new(py);

@@ -107,7 +107,7 @@ impl Bench {
         Ok(Self { kernel, packed, a: numbers(m * k), m })
     }
 
-    /// `count` products; threads divide the rows.
+    /// `count` products, after one that warms up; threads divide the rows.
     fn seconds(&self, count: u32, threads: usize) -> Result<f64, Failure> {
         let (k, n) = (self.packed.k(), self.packed.n());
         let threads = threads.min(self.m);
@@ -117,7 +117,7 @@ impl Bench {
             let sums = vec![0i32; rows.len() * n];
             parts.push((&self.a[rows.start * k..rows.end * k], sums, Scratch::new(self.kernel, k)?));
         }
-        let work = |(a, sums, scratch): &mut (&[i8], Vec<i32>, Scratch)| -> Result<(), KernelError> {
+        let work = |(a, sums, scratch): &mut (&[i8], Vec<i32>, Scratch), count| -> Result<(), KernelError> {
             let rows = a.len() / k;
             for _ in 0..count {
                 let out = Out::Int32(MatrixMut::dense(sums, rows, n)?);
@@ -133,11 +133,12 @@ impl Bench {
             }
             Ok(())
         };
+        parts.iter_mut().try_for_each(|part| work(part, 1))?;
         let began = Instant::now();
         std::thread::scope(|scope| -> Result<(), Failure> {
             let (first, others) = parts.split_at_mut(1);
-            let running: Vec<_> = others.iter_mut().map(|part| scope.spawn(|| work(part))).collect();
-            first.iter_mut().try_for_each(work)?;
+            let running: Vec<_> = others.iter_mut().map(|part| scope.spawn(|| work(part, count))).collect();
+            first.iter_mut().try_for_each(|part| work(part, count))?;
             for thread in running {
                 thread.join().map_err(|_| Failure::Panic("a thread panicked".into()))??;
             }

@@ -95,7 +95,10 @@ fn raise(py: Python<'_>, failure: Failure) -> PyResult<PyErr> {
         Failure::Unknown(unknown) => {
             class(py, "UnknownFork")?.call1((unknown.to_string(), None::<&str>, unknown.kind))?
         }
-        Failure::Fault(Fault::Cancelled) => return Ok(PyKeyboardInterrupt::new_err(())),
+        // What stops a run is Ctrl-C, unless another thread did.
+        Failure::Fault(Fault::Cancelled) if !crate::run::is_cancelled() => {
+            return Ok(PyKeyboardInterrupt::new_err(()));
+        }
         Failure::Fault(fault) => class(py, "Fault")?.call1((fault.name(), fault.to_string()))?,
         Failure::Panic(message) => class(py, "Fault")?.call1((PANIC, message))?,
         Failure::Coprocessor(message) => class(py, "Fault")?.call1((COPROCESSOR, message))?,
@@ -116,6 +119,6 @@ pub fn error_codes() -> Vec<(&'static str, &'static str)> {
         let name = code.name();
         (if name.starts_with("TransactionException.") { "transaction" } else { "block" }, name)
     });
-    let faults = Fault::NAMES.iter().copied().chain([PANIC, COPROCESSOR]).map(|name| ("fault", name));
+    let faults = Fault::NAMES.iter().copied().chain([PANIC, COPROCESSOR]).chain(solder_remote::Kind::CODES.iter().copied()).map(|name| ("fault", name));
     rejections.chain(faults).collect()
 }

@@ -7,8 +7,8 @@ use alloy_primitives::{B256, Bytes, U256, map::U256Map};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use solder_engine::state::{StateAccount, memory::UnknownBlockHash, reader::read_now};
-use solder_engine::{Chain, Fork, MemoryState};
-use solder_simulate::{Edit, Environment, Snapshot, file};
+use solder_engine::{Chain, Fault, Fork, MemoryState};
+use solder_simulate::{Base, Edit, Environment, Snapshot, file};
 
 use crate::chain::PyChain;
 use crate::changes::PyChangeSet;
@@ -33,6 +33,19 @@ impl PyState {
         detached(py, move |_| Ok(state.memory()?))
     }
 
+    /// Reads from the state; where that may take a node's time, without the GIL.
+    pub fn read<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&Snapshot) -> Result<T, Fault> + Send + 'static,
+    ) -> PyResult<T> {
+        if matches!(self.inner.base(), Base::Memory(_)) {
+            return Ok(work(&self.inner).map_err(Failure::from)?);
+        }
+        let state = self.inner.clone();
+        detached(py, move |_| Ok(work(&state)?))
+    }
+
     /// A state of the same Python class as `this`.
     pub fn like<'py>(this: &Bound<'py, Self>, snapshot: Snapshot) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
@@ -47,7 +60,7 @@ impl PyState {
         edits: Vec<Edit>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let edits = BTreeMap::from([(any_address(owner, "address")?, edits)]);
-        Self::like(this, this.get().inner.edit(&edits).map_err(Failure::from)?)
+        Self::like(this, this.get().read(this.py(), move |state| state.edit(&edits))?)
     }
 }
 
@@ -89,13 +102,14 @@ impl PyState {
     }
 
     fn __contains__(&self, owner: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let owner = any_address(owner, "address")?;
-        Ok(self.inner.info(owner).map_err(Failure::from)?.is_some())
+        let address = any_address(owner, "address")?;
+        Ok(self.read(owner.py(), move |state| state.info(address))?.is_some())
     }
 
     /// An account, or None where none exists.
     fn account(&self, owner: &Bound<'_, PyAny>) -> PyResult<Option<PyAccount>> {
-        let found = self.inner.info(any_address(owner, "address")?).map_err(Failure::from)?;
+        let address = any_address(owner, "address")?;
+        let found = self.read(owner.py(), move |state| state.info(address))?;
         Ok(found.map(|info| PyAccount {
             nonce: info.nonce,
             balance: info.balance,
@@ -112,14 +126,16 @@ impl PyState {
         slot: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let slot = u256(slot, "slot")?;
-        int(py, self.inner.slot(any_address(owner, "address")?, slot).map_err(Failure::from)?)
+        let address = any_address(owner, "address")?;
+        int(py, self.read(py, move |state| state.slot(address, slot))?)
     }
 
     /// All non-zero slots of an account.
     fn slots<'py>(&self, py: Python<'py>, owner: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
         let owner = any_address(owner, "address")?;
         let slots = PyDict::new(py);
-        for (slot, value) in read_now(&*self.inner, |reader| reader.slots(owner)).map_err(Failure::from)? {
+        let all = self.read(py, move |state| read_now(state, |reader| reader.slots(owner)))?;
+        for (slot, value) in all {
             slots.set_item(int(py, slot)?, int(py, value)?)?;
         }
         Ok(slots)
@@ -229,12 +245,13 @@ impl PyState {
     /// Many fields at once, as the overrides of a call have them.
     fn edit<'py>(this: &Bound<'py, Self>, overrides: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
         let edits = state_overrides(overrides)?;
-        Self::like(this, this.get().inner.edit(&edits).map_err(Failure::from)?)
+        Self::like(this, this.get().read(this.py(), move |state| state.edit(&edits))?)
     }
 
     /// The state after `changes`.
     fn apply<'py>(this: &Bound<'py, Self>, changes: &PyChangeSet) -> PyResult<Bound<'py, PyAny>> {
-        let after = this.get().inner.apply(&changes.inner).map_err(Failure::from)?;
+        let changes = changes.inner.clone();
+        let after = this.get().read(this.py(), move |state| state.apply(&changes))?;
         Self::like(this, after)
     }
 

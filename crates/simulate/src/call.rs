@@ -11,6 +11,7 @@ use solder_engine::evm::{Machine, Setup, Transact, environment};
 use solder_engine::{ChangeSet, EngineError, Fork, Rejection, StateReader, Transaction};
 
 use crate::environment::{BlockOverrides, Environment};
+use crate::prefetch::prefetched;
 use crate::snapshot::{Edit, Snapshot};
 
 /// How a transaction ended.
@@ -146,8 +147,10 @@ pub fn call(
     relaxed: Relaxed,
     cancel: &AtomicBool,
 ) -> Result<Outcome, EngineError> {
-    let idle = Transaction::default();
-    Ok(Outcome::new(machine(snapshot, relaxed, &idle, cancel).attempt(tx)?))
+    prefetched(snapshot, |seen| {
+        let idle = Transaction::default();
+        Ok(Outcome::new(machine(seen, relaxed, &idle, cancel).attempt(tx)?))
+    })
 }
 
 /// Runs a transaction and gives what it changed.
@@ -157,11 +160,13 @@ pub fn transact(
     relaxed: Relaxed,
     cancel: &AtomicBool,
 ) -> Result<(Outcome, ChangeSet), EngineError> {
-    let idle = Transaction::default();
-    let mut machine = machine(snapshot, relaxed, &idle, cancel);
-    let result = machine.transact(0, tx, None)?;
-    let (changes, _) = machine.finish()?;
-    Ok((Outcome::new(result), changes))
+    prefetched(snapshot, |seen| {
+        let idle = Transaction::default();
+        let mut machine = machine(seen, relaxed, &idle, cancel);
+        let result = machine.transact(0, tx, None)?;
+        let (changes, _) = machine.finish()?;
+        Ok((Outcome::new(result), changes))
+    })
 }
 
 /// Runs a transaction and lists what it accessed.
@@ -171,9 +176,11 @@ pub fn accesses(
     relaxed: Relaxed,
     cancel: &AtomicBool,
 ) -> Result<(Outcome, Accessed), EngineError> {
-    let idle = Transaction::default();
-    let (result, accessed) = machine(snapshot, relaxed, &idle, cancel).attempt_with_accesses(tx)?;
-    Ok((Outcome::new(result), accessed))
+    prefetched(snapshot, |seen| {
+        let idle = Transaction::default();
+        let (result, accessed) = machine(seen, relaxed, &idle, cancel).attempt_with_accesses(tx)?;
+        Ok((Outcome::new(result), accessed))
+    })
 }
 
 /// One transaction of a bundle.
@@ -199,6 +206,15 @@ pub struct BundleOutcome {
 /// Runs transactions in order, each on what the ones before left. With `atomic` the first that is invalid, reverts or
 /// halts ends it, and nothing is kept. `relaxed` holds by transaction.
 pub fn bundle(
+    snapshot: &Snapshot,
+    txs: &[(Transaction, Relaxed)],
+    atomic: bool,
+    cancel: &AtomicBool,
+) -> Result<BundleOutcome, EngineError> {
+    prefetched(snapshot, |seen| run_bundle(seen, txs, atomic, cancel))
+}
+
+fn run_bundle(
     snapshot: &Snapshot,
     txs: &[(Transaction, Relaxed)],
     atomic: bool,

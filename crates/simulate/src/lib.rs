@@ -2,7 +2,7 @@
 //! `solder-python`.
 //!
 //! In the order in which a call passes them: `environment` and `snapshot` (what it runs on; `layer` is what lies over a
-//! shared base), `call` (one), `estimate` (gas and access lists by repeated calls), `deal` (tokens for free), `batch` (many
+//! shared base, `prefetch` how one waits for a base that answers later), `call` (one), `estimate` (gas and access lists by repeated calls), `deal` (tokens for free), `batch` (many
 //! at once, with columns of results), `reason` (what a revert says), `file` (a snapshot as bytes).
 
 pub mod batch;
@@ -13,6 +13,7 @@ pub mod error;
 pub mod estimate;
 pub mod file;
 pub mod layer;
+pub mod prefetch;
 pub mod reason;
 pub mod snapshot;
 

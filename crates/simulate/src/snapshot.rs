@@ -15,6 +15,7 @@ use solder_engine::{ChangeSet, Fault, MemoryState, StateReader};
 
 use crate::environment::Environment;
 use crate::layer::{Layer, LayerAccount, Layers, from_change, is_idle};
+use crate::prefetch::Source;
 
 /// What is below the layers.
 #[derive(Clone)]
@@ -22,7 +23,7 @@ pub enum Base {
     /// The whole state, in memory.
     Memory(Arc<MemoryState>),
     /// A state of which only what is asked for is known here (a node, a store).
-    Reader(Arc<dyn StateReader>),
+    Reader(Arc<dyn Source>),
 }
 
 impl Base {
@@ -86,6 +87,21 @@ impl Snapshot {
         }
     }
 
+    /// The same over a base of which the state root is known.
+    pub fn with_root(self, root: B256) -> Self {
+        Self { root: Arc::new(OnceLock::from(root)), ..self }
+    }
+
+    /// What is below the layers.
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// The same layers over another base.
+    pub(crate) fn on(&self, base: Base) -> Self {
+        Self { base, ..self.clone() }
+    }
+
     /// The block that calls believe to be in.
     pub fn environment(&self) -> &Environment {
         &self.environment
@@ -113,6 +129,9 @@ impl Snapshot {
 
     /// The state with fields set, by address.
     pub fn edit(&self, edits: &BTreeMap<Address, Vec<Edit>>) -> Result<Self, Fault> {
+        if let Base::Reader(reader) = &self.base {
+            self.know(&**reader, edits.keys())?;
+        }
         let mut accounts = Vec::with_capacity(edits.len());
         for (address, edits) in edits {
             let mut info = self
@@ -139,6 +158,21 @@ impl Snapshot {
             accounts.push(LayerAccount { address: *address, info: Some(info), reset, slots });
         }
         Ok(self.with_layer(Layer::new(accounts)))
+    }
+
+    /// Asks for accounts together, where each by itself would be a wait.
+    fn know<'a>(
+        &self,
+        reader: &dyn Source,
+        addresses: impl Iterator<Item = &'a Address>,
+    ) -> Result<(), Fault> {
+        let mut missed = Vec::new();
+        for address in addresses {
+            if let Read::Pending(ticket) = self.account(*address)? {
+                missed.push(ticket);
+            }
+        }
+        missed.iter().try_for_each(|ticket| reader.wait(*ticket))
     }
 
     /// The state after `changes`.
@@ -225,6 +259,9 @@ impl Snapshot {
 
     /// The state root, computed once.
     pub fn root(&self) -> Result<B256, Fault> {
+        if let Some(root) = self.root.get() {
+            return Ok(*root);
+        }
         let memory = self.memory()?;
         Ok(*self.root.get_or_init(|| state_root(&memory)))
     }

@@ -12,8 +12,38 @@ from solder.state.files import number, read_json
 
 MAX_CALLS_BYTES = 1 << 28
 """The most bytes of a file of calls."""
+_HASH_LETTERS = 66
 _NUMBERS = ("value", "gas_limit", "gas_price", "max_priority_fee_per_gas", "nonce")
 _BLOCK_NUMBERS = ("number", "timestamp", "gas_limit", "base_fee_per_gas", "difficulty", "excess_blob_gas")
+
+
+def opened(state: Path | None, rpc: str | None, pinned: str | None, fork: str | None) -> State:
+    """The state that a command was given: a file or a block folder, or a node's after a block."""
+    if (state is None) == (rpc is None):
+        raise InputError("one of STATE and --rpc is needed, and not both", field="--rpc")
+    if rpc is not None:
+        return rpc_state(rpc, pinned, fork)
+    if pinned is not None or fork is not None:
+        raise InputError("goes with --rpc only", field="--fork" if fork is not None else "--block")
+    assert state is not None  # noqa: S101 - for the type checker: the first test has ended the other case
+    return state_of(state)
+
+
+def rpc_state(url: str, pinned: str | None, fork: str | None) -> State:
+    """The state after a block that a node has: a number, a hash, or a name such as latest (which it is without one)."""
+    block: int | str = "latest" if pinned is None else pinned
+    if isinstance(block, str) and (block.isdecimal() or (block.startswith("0x") and len(block) < _HASH_LETTERS)):
+        block = number(block, "--block")
+    return State.remote(url, block, fork=fork)
+
+
+def pinned_and_fields(block: tuple[str, ...]) -> tuple[str | None, dict[str, Any]]:
+    """What ``--block`` was given: the block to pin (without =), and fields to replace in it (NAME=VALUE)."""
+    pinned = [text for text in block if "=" not in text]
+    if len(pinned) > 1:
+        raise InputError(f"{pinned[0]!r} and {pinned[1]!r}: only one block can be pinned", field="--block")
+    fields = dict(text.split("=", 1) for text in block if "=" in text)
+    return (pinned[0] if pinned else None), block_of(fields)
 
 
 def state_of(path: Path) -> State:

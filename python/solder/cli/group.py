@@ -10,6 +10,7 @@ from solder.cli.replay import replay
 from solder.cli.schedule import schedule
 from solder.cli.simulate import simulate
 from solder.cli.status import OK
+from solder.cli.trace import trace
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -38,7 +39,20 @@ def versions() -> None:
     show_versions()
 
 
-for _command in (call, simulate, replay, profile, schedule, model, statetest, blocktest, vectortest, t8n, versions):
+for _command in (
+    call,
+    simulate,
+    trace,
+    replay,
+    profile,
+    schedule,
+    model,
+    statetest,
+    blocktest,
+    vectortest,
+    t8n,
+    versions,
+):
     solder.add_command(_command)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from solder._native import Artefact
 
 KERNELS = ("reference", "scalar", "sse41", "avx2", "avxvnni", "avx512", "avx512vnni")
+EVIDENCE = ("reexecution", "freivalds")
+MAX_ROUNDS = 64
 ARTEFACT = click.Path(path_type=Path, exists=True, dir_okay=False)
 MAX_LISTED = 10_000
 MAX_LIMIT = 65_536
@@ -65,6 +67,12 @@ Examples:
   solder model verify digits.safetensors --input pixels.npz
   solder model verify digits.safetensors --input pixels.npz --claimed answers.npz
   solder model verify minilm.safetensors --input tokens.npz --kernel avx2 --json
+  solder model verify minilm.safetensors --input tokens.npz --evidence freivalds --rounds 2
+
+\b
+reexecution: the plain reference runs again; nothing is left to chance. freivalds: the fastest kernel makes the sums
+of all dense layers, a random vector checks each of them, and the reference computes only what lies between; a
+wrong sum passes a round with probability at most 1 / (2^31 - 1).
 """
 
 LIST_EPILOG = """\b
@@ -258,21 +266,30 @@ def run(  # noqa: PLR0913
 @click.option("--input", "given", type=ARTEFACT, required=True, metavar="NPZ", help="An array for each input.")
 @click.option("--claimed", type=ARTEFACT, metavar="NPZ", help="Outputs that somebody claims; without it the kernel's.")
 @click.option("--kernel", type=click.Choice(KERNELS), help="What makes the outputs where none are claimed.")
+@click.option(
+    "--evidence", type=click.Choice(EVIDENCE), default=EVIDENCE[0], show_default=True, help="How outputs are checked."
+)
+@click.option("--rounds", type=click.IntRange(1, MAX_ROUNDS), metavar="N", help="Of freivalds; 1 without it.")
 @click.option("--identity", metavar="SHA256", help="Refuse an artefact with another hash.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-def verify(
+def verify(  # noqa: PLR0913
     *,
     artefact: Path,
     given: Path,
     claimed: Path | None,
     kernel: str | None,
+    evidence: str,
+    rounds: int | None,
     identity: str | None,
     as_json: bool,
 ) -> int:
-    """Check the outputs of a run by running the plain reference again. Exit status 1: they are wrong."""
+    """Check the outputs of a run. Exit status 1: they are wrong."""
     from solder.cli.model_arrays import read_arrays, run_arrays
-    from solder.cli.model_verify import verify_arrays
+    from solder.cli.model_verify import verdict_lines, verify_arrays
 
+    if evidence != "freivalds" and rounds is not None:
+        raise click.UsageError("--rounds is of --evidence freivalds")
+    checked = (rounds or 1) if evidence == "freivalds" else None
     loaded = _load(artefact, identity)
     arrays = read_arrays(given)
     outputs = (
@@ -281,12 +298,11 @@ def verify(
         else run_arrays(loaded, artefact, arrays, str(given), kernel, 1, None)
     )
     with Progress("verify", "rows") as bar:
-        told = verify_arrays(loaded, artefact, (arrays, str(given)), outputs, bar.update)
+        told = verify_arrays(loaded, artefact, (arrays, str(given)), outputs, bar.update, checked)
     if as_json:
         sys.stdout.write(json.dumps(told) + "\n")
     else:
-        verdict = "equal" if told["holds"] else f"WRONG: {told['failed']}"
-        sys.stdout.write(f"re-execution of {told['rows']:,} rows in {told['seconds']:.3f} s: {verdict}\n")
+        sys.stdout.writelines(line + "\n" for line in verdict_lines(told))
     return OK if told["holds"] else CHECK_FAILED
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from solder.cli.call_files import calls_of, state_of
+from solder.cli.call_files import calls_of, opened
 from solder.cli.progress import Progress
 from solder.cli.status import CHECK_FAILED, OK
 from solder.config import MAX_WORKERS
+from solder.errors import InputError
 from solder.simulate import Results
 
 EPILOG = """\b
@@ -19,6 +20,7 @@ Examples:
   solder simulate alloc.json calls.json
   solder simulate examples/blocks/19933122 calls.toml --workers 2 --logs --json | jq .gas_used
   solder simulate state.solder calls.jsonl --diffs --json
+  solder simulate --rpc http://localhost:8545 --block latest calls.json --json
 
 \b
 A file of calls is a JSON list, JSON lines, or TOML with [[calls]]; a call has to, data, sender, value, gas_limit,
@@ -28,18 +30,33 @@ gas_price, access_list:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("state", type=click.Path(path_type=Path))
-@click.argument("calls", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="[STATE] CALLS")
+@click.option("--rpc", metavar="URL", help="Instead of STATE: a node, read by JSON-RPC.")
+@click.option("--block", "pinned", metavar="BLOCK", help="With --rpc: a number, a hash or a name. [latest]")
+@click.option("--fork", metavar="NAME", help="With --rpc, for a chain whose id is not known: its fork.")
 @click.option("--workers", type=click.IntRange(0, MAX_WORKERS), default=0, help="Threads (0: one on each CPU).")
 @click.option("--logs", is_flag=True, help="With --json: the logs of each call.")
 @click.option("--diffs", is_flag=True, help="With --json: what each call would have changed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per call on standard output.")
-def simulate(*, state: Path, calls: Path, workers: int, logs: bool, diffs: bool, as_json: bool) -> int:
+def simulate(  # noqa: PLR0913 - one for each option
+    *,
+    files: tuple[Path, ...],
+    rpc: str | None,
+    pinned: str | None,
+    fork: str | None,
+    workers: int,
+    logs: bool,
+    diffs: bool,
+    as_json: bool,
+) -> int:
     """Run every call of a file on a state, each by itself, and print results in the order of the calls.
 
     STATE is what `solder call` takes. Exit status 1: a call failed.
     """
-    there, batch = state_of(state), calls_of(calls)
+    *states, calls = files
+    if len(states) > 1:
+        raise InputError(f"{len(files)} files instead of STATE and CALLS", field="arguments")
+    there, batch = opened(states[0] if states else None, rpc, pinned, fork), calls_of(calls)
     start = time.perf_counter()
     with Progress("simulate", "calls") as shown:
         results = there.simulate(

@@ -4,6 +4,8 @@ The selector of a function is the start of the hash of its signature, so that di
 from here is what the function most likely is. A test recomputes every selector.
 """
 
+from solder.trace.known import PRECOMPILES
+
 __all__ = ["FUNCTIONS", "PRECOMPILES", "name_of", "selector_names"]
 
 FUNCTIONS = {
@@ -54,28 +56,6 @@ FUNCTIONS = {
     "0x8803dbee": "swapTokensForExactTokens(uint256,uint256,address[],address,uint256)",
 }
 """Signatures by selector."""
-
-PRECOMPILES = {
-    1: "ecrecover",
-    2: "sha256",
-    3: "ripemd160",
-    4: "identity",
-    5: "modexp",
-    6: "bn254 add",
-    7: "bn254 mul",
-    8: "bn254 pairing",
-    9: "blake2f",
-    10: "point evaluation",
-    11: "bls12-381 g1 add",
-    12: "bls12-381 g1 msm",
-    13: "bls12-381 g2 add",
-    14: "bls12-381 g2 msm",
-    15: "bls12-381 pairing",
-    16: "bls12-381 map fp",
-    17: "bls12-381 map fp2",
-    256: "p256 verify",
-}
-"""Precompiled contracts by address."""
 
 
 def selector_names(abi: object) -> dict[str, str]:

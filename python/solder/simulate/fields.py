@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
+from solder._native import Abi
+
 __all__ = ["CallFields", "GasFields"]
 
 
@@ -18,6 +20,7 @@ class CallFields(TypedDict, total=False):
     access_list: Sequence[tuple[bytes | str, Sequence[int | bytes | str]]] | None
     block: dict[str, Any] | None
     overrides: dict[Any, Any] | None
+    abi: Abi | None
 
 
 class GasFields(CallFields, total=False):

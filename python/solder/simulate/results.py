@@ -1,7 +1,7 @@
 """``Results``: what a batch of calls gave, as columns in Arrow's memory."""
 
 from decimal import Context, Decimal
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from solder._native import Column, Table
 
@@ -15,6 +15,16 @@ _WIDE = Context(prec=100)
 def _view(column: Column) -> memoryview:
     """The memory of a numeric column, which the type checker of Python 3.11 has no word for."""
     return memoryview(cast("Any", column))
+
+
+DecodedT_co = TypeVar("DecodedT_co", covariant=True)
+
+
+class Decoder(Protocol[DecodedT_co]):
+    """Whatever knows what the outputs of a batch say."""
+
+    def decode_table(self, table: Table, *, strict: bool) -> DecodedT_co:
+        """The outputs, decoded."""
 
 
 class Results:
@@ -90,6 +100,13 @@ class Results:
         """Word ``word`` of each output divided by 10**decimals, exactly; None where a call failed."""
         numbers = self.integers(word, signed=signed)
         return [None if number is None else Decimal(number).scaleb(-decimals, _WIDE) for number in numbers]
+
+    def decode(self, function: Decoder[DecodedT_co], *, strict: bool = True) -> DecodedT_co:
+        """What a function of a ``Contract`` returned in each call: a column for each result.
+
+        A call that failed is null. Malformed data raises ``InputError`` with its row; unless ``strict`` it is null.
+        """
+        return function.decode_table(self.table, strict=strict)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The results to whoever reads Arrow's C interface."""

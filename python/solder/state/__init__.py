@@ -6,6 +6,7 @@ where one state follows another.
 """
 
 from solder._native import Account, AccountChange, ChangeSet
+from solder.state.asynchronous import AsyncState, in_thread
 from solder.state.snapshot import Identity, Sandbox, State
 
-__all__ = ["Account", "AccountChange", "ChangeSet", "Identity", "Sandbox", "State"]
+__all__ = ["Account", "AccountChange", "AsyncState", "ChangeSet", "Identity", "Sandbox", "State", "in_thread"]

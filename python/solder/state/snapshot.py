@@ -3,19 +3,25 @@
 ``Sandbox`` is one state after the other, in one place.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from solder import _native
-from solder._native import Block, BlockLoader, BlockResult, BundleResult, CallResult, Chain, Transaction
+from solder._native import Account, Block, BlockLoader, BlockResult, BundleResult, CallResult, Chain, Transaction
 from solder.errors import InputError
 from solder.simulate import Calls, Results, Reverted
 from solder.simulate.fields import CallFields, GasFields
 from solder.simulate.workers import checked_workers
+from solder.state.asynchronous import AsyncState
 from solder.state.files import alloc_of, genesis_of, read_json, read_state, write_state
+from solder.state.remote import RemoteFields, open_state
+
+if TYPE_CHECKING:
+    from solder.trace import Trace
 
 __all__ = ["Identity", "Sandbox", "State"]
 
@@ -74,7 +80,7 @@ class State(_native.State):
         """The state inside a block: after its transaction ``after`` (None: before the first, as its file has it).
 
         ``block`` is a block folder or an id that ``find_blocks`` gave, or a ``Block`` with the ``state`` before it.
-        What the protocol does first (beacon root, parent's hash) is done where ``after`` is given.
+        What the protocol does first (beacon root, parent's hash) is done where ``after`` is given; with -1 only that.
         """
         if not isinstance(block, Block):
             if state is not None:
@@ -84,7 +90,30 @@ class State(_native.State):
             raise InputError("a Block needs the state before it", field="state")
         if after is None:
             return cls(state.at_block(block))
+        count = len(block.transactions)
+        if not -1 <= after < count:
+            raise InputError(f"there is no {after}: the block has {count} transactions", field="after")
         return cls(state.after_transactions(block, after + 1))
+
+    @classmethod
+    def remote(
+        cls,
+        url: str,
+        block: int | str | bytes = "latest",
+        *,
+        chain: Chain | None = None,
+        fork: str | None = None,
+        **fields: Unpack[RemoteFields],
+    ) -> Self:
+        """The state after a block of the chain that the node at ``url`` follows, by JSON-RPC over HTTP.
+
+        ``block`` is a number, a hash (32 bytes or hex), or "latest", "safe", "finalized"; it is pinned by its hash, and
+        calls believe to be in it. Nothing is read before it is needed. The rules come from the node's chain id where
+        it is a public chain's; another chain needs ``chain``, or a ``fork`` that holds from its genesis on. What else
+        can be chosen is in ``RemoteFields``. Raises ``Fault`` with a code ``Fault.REMOTE_...`` where the node is not
+        reached or contradicts itself, ``UnknownFork`` for an unknown chain, ``InputError`` for an argument.
+        """
+        return cls(open_state(url, block, chain, fork, fields))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -99,6 +128,15 @@ class State(_native.State):
     def identity(self) -> Identity:
         """Chain id, block number and state root. The root is computed once."""
         return Identity(self.chain.chain_id, self.block["number"], self.root())
+
+    def __bool__(self) -> bool:
+        """A state is always something, also without accounts."""
+        return True
+
+    def balance(self, owner: bytes | str) -> int:
+        """What an account has, in wei; 0 where none exists."""
+        account = self.account(owner)
+        return 0 if account is None else account.balance
 
     def warp(self, timestamp: int) -> Self:
         """The same state at another time, in seconds. The fork stays."""
@@ -148,6 +186,9 @@ class State(_native.State):
         The fields are those of ``call``; ``gas_limit`` is the most that is tried. Raises ``Reverted`` where it fails
         with all of it.
         """
+        ratio = fields.get("error_ratio", 0.0)
+        if not 0 <= ratio < 1:
+            raise InputError(f"{ratio} is not at least 0 and below 1", field="error_ratio")
         gas, failed = self.search_gas(to, data, **fields)
         if gas is None:
             raise Reverted.of(failed)
@@ -189,29 +230,26 @@ class State(_native.State):
         output: bool = True,
         progress: Callable[[int, int], object] | None = None,
     ) -> Results:
-        """``simulate`` without blocking the event loop. Cancelling it stops the batch within a tenth of a second.
+        """``simulate`` without blocking the event loop: ``state.aio.simulate``."""
+        return await self.aio.simulate(calls, workers=workers, logs=logs, diffs=diffs, output=output, progress=progress)
 
-        ``progress`` is called from the thread that waits for the batch.
+    def trace(
+        self,
+        to: bytes | str | Transaction | None = None,
+        data: bytes | str | None = None,
+        **fields: Unpack[CallFields],
+    ) -> "Trace":
+        """Call ``to`` and give the trace of that: calls, what it looked at, what it changed, its steps.
+
+        The fields are those of ``call``. A decoded ``Transaction`` instead of them is run by all rules of the block.
+        Nothing of it stays. See docs/traces.md.
         """
-        import asyncio
-        import threading
+        from solder.trace import trace_call  # not needed before
 
-        cancelled = threading.Event()
-
-        def tick(done: int, total: int) -> None:
-            if cancelled.is_set():
-                raise InterruptedError("the task was cancelled")
-            if progress is not None:
-                progress(done, total)
-
-        def run() -> Results:
-            return self.simulate(calls, workers=workers, logs=logs, diffs=diffs, output=output, progress=tick)
-
-        try:
-            return await asyncio.to_thread(run)
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
+        if isinstance(to, Transaction):
+            return trace_call(self, to)
+        block, overrides = fields.pop("block", None), fields.pop("overrides", None)
+        return trace_call(self, {"to": to, "data": data, **fields}, block=block, overrides=overrides)
 
     def execute(
         self,
@@ -231,6 +269,11 @@ class State(_native.State):
         """
         return self.run_list(txs, policy, workers=checked_workers(workers), block=block, forced=forced)
 
+    @property
+    def aio(self) -> AsyncState[Self]:
+        """What may wait, as coroutines: ``await state.aio.call(...)``. Cancelling the task ends the work."""
+        return AsyncState(self)
+
     def sandbox(self) -> "Sandbox":
         """A place to try things out: ``with state.sandbox() as s:`` leaves this state as it is."""
         return Sandbox(self)
@@ -246,8 +289,31 @@ class State(_native.State):
             "base fee": block["base_fee_per_gas"],
             "layers": self.depth,
         }
-        cells = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows.items())
-        return f"<table><caption>State</caption>{cells}</table>"
+        left = "style='text-align:left'"
+        cells = "".join(f"<tr><th {left}>{name}</th><td {left}>{value}</td></tr>" for name, value in rows.items())
+        return f"<table><caption {left}>{type(self).__name__}</caption>{cells}</table>"
+
+
+class Prank:
+    """What ``Sandbox.prank`` gives: as a context it ends the prank with its body."""
+
+    __slots__ = ("_box", "_former")
+
+    def __init__(self, box: "Sandbox", former: bytes) -> None:
+        self._box = box
+        self._former = former
+
+    def __enter__(self) -> "Sandbox":
+        return self._box
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Whoever sent before sends again."""
+        self._box.state = self._box.state.prank(self._former)
 
 
 class Sandbox:
@@ -307,9 +373,32 @@ class Sandbox:
         """Give ether or tokens, as ``State.deal``."""
         self.state = self.state.deal(owner, amount, token=token, adjust_supply=adjust_supply)
 
-    def prank(self, sender: bytes | str) -> None:
-        """Send as somebody else from now on, where no sender is named."""
+    def prank(self, sender: bytes | str) -> "Prank":
+        """Send as somebody else where no sender is named: from now on, or in ``with box.prank(sender):``."""
+        former = self.state.sender
         self.state = self.state.prank(sender)
+        return Prank(self, former)
+
+    @contextmanager
+    def anchor(self) -> Iterator[Self]:
+        """``with box.anchor():`` whatever happens in the body is gone after it."""
+        before = self.state
+        try:
+            yield self
+        finally:
+            self.state = before
+
+    def account(self, owner: bytes | str) -> Account | None:
+        """An account of the moment, or None where none exists."""
+        return self.state.account(owner)
+
+    def balance(self, owner: bytes | str) -> int:
+        """The balance of the moment, in wei; 0 where no account exists."""
+        return self.state.balance(owner)
+
+    def storage(self, owner: bytes | str, slot: int) -> int:
+        """A slot of the moment."""
+        return self.state.storage(owner, slot)
 
     def warp(self, timestamp: int) -> None:
         """Go to another time, in seconds."""
@@ -324,6 +413,12 @@ class Sandbox:
     ) -> CallResult:
         """Call and throw away what that does, as ``State.call``."""
         return self.state.call(to, data, **fields)
+
+    def estimate_gas(
+        self, to: bytes | str | None = None, data: bytes | str | None = None, **fields: Unpack[GasFields]
+    ) -> int:
+        """The gas limit that a call needs, as ``State.estimate_gas``."""
+        return self.state.estimate_gas(to, data, **fields)
 
     def transact(
         self, to: bytes | str | None = None, data: bytes | str | None = None, **fields: Unpack[CallFields]
@@ -376,3 +471,7 @@ class Sandbox:
 
     def __repr__(self) -> str:
         return f"<Sandbox {self.state!r}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the state of the moment."""
+        return self.state._repr_html_().replace(">State<", ">Sandbox<", 1)

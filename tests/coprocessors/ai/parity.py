@@ -60,15 +60,15 @@ class Parity:
         dice = random.Random(case.seed ^ 0x5EED)
         for kernel in self.kernels:
             threads = dice.choice((1, 1, 2, dice.randint(1, MAX_THREADS)))
-            self._equal(case, kernel, threads, wanted, native.run(case.inputs, kernel=kernel, threads=threads))
+            # However little there is to do, it is divided.
+            found = native.run(case.inputs, kernel=kernel, threads=threads, thread_macs=dice.choice((1, None)))
+            self._equal(case, kernel, threads, wanted, found)
         batch = len(next(iter(case.inputs.values())))
         if batch > 1:
             kernel, threads = dice.choice(self.kernels), dice.randint(1, MAX_THREADS)
             cuts = [0, *sorted(dice.sample(range(1, batch), dice.randint(1, min(batch - 1, 4)))), batch]
-            parts = [
-                native.run({name: array[a:b] for name, array in case.inputs.items()}, kernel=kernel, threads=threads)
-                for a, b in pairwise(cuts)
-            ]
+            pieces = [{name: array[a:b] for name, array in case.inputs.items()} for a, b in pairwise(cuts)]
+            parts = [native.run(piece, kernel=kernel, threads=threads, thread_macs=1) for piece in pieces]
             joined = {name: np.concatenate([part[name] for part in parts]) for name in wanted}
             self._equal(case, kernel, threads, wanted, joined)
         self.graphs += 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from solder.coprocessors.ai.artefact import Artefact, read_artefact
+from solder.coprocessors.ai.artefact import Artefact, read_artefact, write_artefact
 from solder.coprocessors.ai.evidence import (
     PRIME,
     check_product,
@@ -17,7 +17,9 @@ from solder.coprocessors.ai.evidence import (
     operations_of_product,
     reexecute,
 )
+from solder.coprocessors.ai.graph import Graph, Input, Node, Output
 from solder.coprocessors.ai.reference import run_values
+from solder.coprocessors.ai.sums import Summing
 from solder.errors import InputError
 
 SEED = 20_261_121
@@ -157,6 +159,36 @@ def test_evidence_a_right_run_passes(character_run: Any) -> None:
     assert check.products == len(sums) == 19
     assert check.error_probability == pytest.approx(19 / PRIME)
     assert reexecute(artefact, inputs, outputs).holds
+
+
+def test_evidence_sums_of_the_executor_are_those_of_the_reference(character_run: Any) -> None:
+    artefact, inputs, _, sums = character_run
+    found = Summing(artefact).run(inputs)
+    assert found.keys() == sums.keys()
+    assert all((found[name] == sums[name]).all() and found[name].dtype == np.int32 for name in sums)
+
+
+def test_evidence_sums_without_a_batch_are_computed() -> None:
+    """A dense layer over positions alone is no output of a graph: nothing of it belongs to an item."""
+    graph = Graph(
+        inputs=(Input("x", 8, ("batch", 3), -5, 5),),
+        nodes=(
+            Node("where", "positions", ("x",), ("where",), {"axis": 1}),
+            Node("small", "clamp", ("where",), ("small",), {"minimum": 0, "maximum": 2, "bits": 8}),
+            Node("dense", "linear", ("small", "weight"), ("sum",)),
+            Node("own", "linear", ("x", "weight"), ("own",)),
+            Node("both", "add", ("own", "sum"), ("y",), {"minimum": -999, "maximum": 999, "bits": 32}),
+        ),
+        outputs=(Output("y"),),
+    )
+    weight = np.array([[1, 2, 3], [-4, 5, -6]], dtype=np.int8)
+    artefact = read_artefact(write_artefact(graph, {"weight": weight}))
+    inputs = {"x": np.array([[1, 2, 3], [-1, 0, 5]], dtype=np.int8)}
+    sums = Summing(artefact).run(inputs)
+    assert sums["sum"].tolist() == [8, -7]
+    assert sums["own"].tolist() == [[14, -12], [14, -26]]
+    claimed = {"y": np.array([[22, -19], [22, -33]], dtype=np.int32)}
+    assert check_run(artefact, inputs, claimed, sums, seed=1).holds
 
 
 def test_evidence_a_wrong_sum_is_named(character_run: Any) -> None:

@@ -1,7 +1,8 @@
 //! `bench-simulate`: independent calls on one snapshot, ours against plain revm on its own `CacheDB` (`transact`, whose
 //! state is thrown away), in one process with one allocator. It answers line by line, so that `benches/simulate` can put a
 //! third engine, in Python, between the two: each line on standard input is `NAME WORKERS`, each answer
-//! `{"name", "calls", "solder", "revm"}` in seconds. `overlays` measures overlays instead.
+//! `{"name", "calls", "solder", "revm"}` in seconds. `overlays` measures overlays instead. For a profiler, `NAME WORKERS
+//! solder 50` runs one engine only, fifty times.
 
 mod overlays;
 mod plain;
@@ -52,10 +53,13 @@ fn serve() -> Result<(), Failure> {
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let mut words = line.split_whitespace();
         let (name, workers) = (words.next().unwrap_or_default(), words.next().unwrap_or("1"));
-        let answer = match measures.iter_mut().find(|measure| measure.name == name) {
+        let only = words.next().zip(words.next().and_then(|times| times.parse().ok()));
+        let workers = workers.parse().unwrap_or(1);
+        let answer = match (measures.iter_mut().find(|measure| measure.name == name), only) {
             _ if name == "overlays" => overlays::measure()?,
-            Some(measure) => measure.run(workers.parse().unwrap_or(1))?,
-            None => json!({"name": name, "absent": true}),
+            (Some(measure), Some((engine, times))) => measure.repeat(workers, engine, times)?,
+            (Some(measure), None) => measure.run(workers)?,
+            (None, _) => json!({"name": name, "absent": true}),
         };
         println!("{answer}");
         let _ = std::io::stdout().flush();
@@ -126,6 +130,18 @@ impl Measure {
             "revm_cpu": theirs.0.cpu,
             "baseline": format!("revm {} on CacheDB, transact", provenance::locked_version("revm")),
         }))
+    }
+
+    /// Runs one engine again and again; the least seconds.
+    fn repeat(&mut self, workers: usize, engine: &str, times: usize) -> Result<Value, Failure> {
+        let mut least = Seconds::MAX;
+        for _ in 0..times {
+            let seconds = if engine == "revm" { self.theirs()?.0 } else { self.ours(workers)?.0 };
+            least = least.min(seconds);
+        }
+        Ok(
+            json!({"name": self.name, "engine": engine, "calls": self.calls.len(), "least": least.wall, "cpu": least.cpu}),
+        )
     }
 
     fn ours(&self, workers: usize) -> Result<(Seconds, Columns), Failure> {

@@ -43,6 +43,8 @@ pub struct Options<'a> {
     pub cancel: &'a AtomicBool,
     /// Whether nodes are timed.
     pub timed: bool,
+    /// Multiply-accumulates of a chain that are worth another thread; without, what the kernel says. A test says 1.
+    pub thread_macs: Option<u128>,
 }
 
 /// What a run gives.
@@ -194,6 +196,7 @@ impl Backend for Processor {
             kernel: self.kernel,
             cancel: options.cancel,
             timed: options.timed,
+            thread_macs: options.thread_macs.unwrap_or(self.kernel.path().macs_worth_a_thread()).max(1),
             kept: &planned.kept,
         };
         let views: Vec<View<'_>> =

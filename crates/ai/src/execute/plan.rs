@@ -16,7 +16,7 @@ use super::prepare::{Operation, Source};
 use super::work::{Special, Work};
 
 /// Bytes of the buffers that a block of units touches, about: they should stay in a core's own cache.
-const BLOCK_BYTES: usize = 384 << 10;
+const BLOCK_BYTES: usize = 768 << 10;
 /// Units of a block are a multiple of this where there are as many: rows of the products' tiles.
 const BLOCK_STEP: usize = 12;
 /// Bytes of the slots that a share of the batch takes, about.
@@ -62,6 +62,16 @@ pub struct Chain {
     pub units: Size,
     /// Units of one block.
     pub block: usize,
+    /// Multiply-accumulates of one item.
+    pub macs: u128,
+}
+
+impl Chain {
+    /// How many threads divide its units: no more than have `thread_macs` each, which make up for their start.
+    pub fn parts(&self, items: usize, threads: usize, thread_macs: u128) -> usize {
+        let worth = self.macs.saturating_mul(items as u128) / thread_macs.max(1);
+        threads.min(self.units.of(items)).min(usize::try_from(worth).unwrap_or(usize::MAX)).max(1)
+    }
 }
 
 /// Everything that is known of a run before it begins.
@@ -150,7 +160,7 @@ impl Plan {
             operations.iter().map(|operation| measure(graph, operation, item)).collect();
         let mut plan = Self {
             share: 1,
-            chains: chains(operations, item),
+            chains: chains(graph, operations, item),
             places: vec![Place::Local(0); graph.values.len()],
             slots: Vec::new(),
             locals: Vec::new(),
@@ -380,16 +390,21 @@ fn measure(graph: &Graph, operation: &Operation, item: Extents) -> Geometry {
 }
 
 /// Runs of operations with the same units; one that reads whole what its chain makes begins another.
-fn chains(operations: &[Operation], item: Extents) -> Vec<Chain> {
+fn chains(graph: &Graph, operations: &[Operation], item: Extents) -> Vec<Chain> {
     let mut chains: Vec<Chain> = Vec::new();
+    let costs = graph.cost(item).nodes;
     for (at, operation) in operations.iter().enumerate() {
         let joins = chains.last().is_some_and(|chain| {
             let mut made = chain.operations.clone().flat_map(|other| &operations[other].outputs);
             operations[chain.operations.start].units == operation.units
                 && !made.any(|value| operation.inputs.contains(&Source::Whole(*value)))
         });
+        let macs = operation.nodes.iter().map(|node| costs[*node].macs).sum();
         match chains.last_mut().filter(|_| joins) {
-            Some(chain) => chain.operations.end = at + 1,
+            Some(chain) => {
+                chain.operations.end = at + 1;
+                chain.macs += macs;
+            }
             None => chains.push(Chain {
                 operations: at..at + 1,
                 units: Size {
@@ -397,6 +412,7 @@ fn chains(operations: &[Operation], item: Extents) -> Vec<Chain> {
                     batched: operation.units.first() == Some(&Axis::Batch),
                 },
                 block: 1,
+                macs,
             }),
         }
     }
@@ -427,4 +443,19 @@ fn to_pack(operation: &Operation, parts: &Geometry) -> Option<(usize, usize)> {
     let Work::MatrixProduct { transposed } = operation.work else { return None };
     let [.., rows, columns] = parts.inputs[1][..] else { return None };
     Some(if transposed { (rows, columns) } else { (columns, rows) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_divide_only_what_is_worth_them() {
+        let units = Size { elements: 32, batched: true };
+        let chain = Chain { operations: 0..1, units, block: 8, macs: 1_000 };
+        let parts = |items, threads, worth| chain.parts(items, threads, worth);
+        assert_eq!([parts(1, 8, 1), parts(1, 64, 1), parts(2, 64, 1)], [8, 32, 64]);
+        assert_eq!([parts(1, 8, 1_000), parts(1, 8, 500), parts(4, 8, 500), parts(4, 2, 500)], [1, 2, 8, 2]);
+        assert_eq!([parts(1, 8, 1_001), parts(1, 8, u128::MAX), parts(0, 8, 0)], [1, 1, 1]);
+    }
 }

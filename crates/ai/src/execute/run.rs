@@ -29,6 +29,8 @@ pub struct Context<'a> {
     pub cancel: &'a AtomicBool,
     /// Whether operations are timed.
     pub timed: bool,
+    /// Multiply-accumulates that are worth a thread.
+    pub thread_macs: u128,
     /// Memory of earlier runs of the same plan.
     pub kept: &'a Mutex<Vec<Workshop>>,
 }
@@ -199,7 +201,7 @@ impl Context<'_> {
                 },
             });
             let views = views.collect();
-            self.chain(chain, chain.units.of(count), views, &outside, workers)?;
+            self.chain(chain, count, views, &outside, workers)?;
             for (_, holder) in held {
                 match holder {
                     Holder::Slot(slot, values) => slots[slot] = values,
@@ -223,34 +225,41 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// One chain, its units divided among the workers.
+    /// One chain for so many items, its units divided among the workers.
     fn chain<'a>(
         &self,
         chain: &Chain,
-        units: usize,
+        items: usize,
         mut made: Vec<Made<'a>>,
         outside: &(dyn Fn(usize) -> View<'a> + Sync),
         workers: &mut [Worker],
     ) -> Result<(), RunError> {
-        let parts = workers.len().min(units).max(1);
-        if parts == 1 {
-            return self.units(chain, 0..units, made, outside, &mut workers[0]);
-        }
-        std::thread::scope(|scope| {
-            let mut running = Vec::with_capacity(parts);
-            for (part, worker) in workers[..parts].iter_mut().enumerate() {
-                let range = part * units / parts..(part + 1) * units / parts;
-                let mut own = Vec::with_capacity(made.len());
-                for whole in &mut made {
-                    let taken = std::mem::replace(&mut whole.view, ViewMut::Int8(&mut []));
-                    let (first, after) = taken.split_at(self.part(chain, whole.value) * range.len());
-                    whole.view = after;
-                    own.push(Made { value: whole.value, view: first });
-                }
-                running.push(scope.spawn(move || self.units(chain, range, own, outside, worker)));
+        let units = chain.units.of(items);
+        let parts = chain.parts(items, workers.len(), self.thread_macs);
+        let mut shares = Vec::with_capacity(parts);
+        for part in 0..parts {
+            let range = part * units / parts..(part + 1) * units / parts;
+            let mut own = Vec::with_capacity(made.len());
+            for whole in &mut made {
+                let taken = std::mem::replace(&mut whole.view, ViewMut::Int8(&mut []));
+                let (first, after) = taken.split_at(self.part(chain, whole.value) * range.len());
+                whole.view = after;
+                own.push(Made { value: whole.value, view: first });
             }
-            let results = running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked())));
-            results.collect::<Vec<_>>().into_iter().collect()
+            shares.push((range, own));
+        }
+        let mut work = shares.into_iter().zip(workers);
+        let Some(((range, own), worker)) = work.next() else { return Ok(()) };
+        std::thread::scope(|scope| {
+            // Empty where there is one part: then no thread is started.
+            let others: Vec<_> = work
+                .map(|((range, own), worker)| {
+                    scope.spawn(move || self.units(chain, range, own, outside, worker))
+                })
+                .collect();
+            let first = self.units(chain, range, own, outside, worker);
+            let results = others.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked())));
+            std::iter::once(first).chain(results).collect::<Vec<_>>().into_iter().collect()
         })
     }
 

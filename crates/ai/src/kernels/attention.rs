@@ -7,12 +7,13 @@
 use super::epilogue::Epilogue;
 use super::error::{KernelError, expect, within};
 use super::finish::Out;
+use super::finish_vectors::look_up;
 use super::matrix::{Matrix, MatrixMut};
 use super::packed::Packed;
 use super::path::{Kernel, Path};
 use super::product::product;
 use super::rounding::{Reciprocal, Scaling};
-use super::rows::scale_row;
+use super::rows::scale_vectors;
 use super::scratch::Scratch;
 use super::words::{Element, LANES_MOST, Words};
 
@@ -137,54 +138,59 @@ impl Attention {
         out: Out<'_>,
         scratch: &mut AttentionScratch,
     ) -> Result<(), KernelError> {
-        let AttentionScratch { kernel, keys, values, scores, weights, sums, ceiling, least, own, .. } =
-            scratch;
+        let AttentionScratch {
+            kernel, keys, values, scores, weights, sums, ceiling, least, own, hidden, ..
+        } = scratch;
         let (rows, all, width, path) = (query.rows(), keys.n(), values.n(), kernel.path());
         let stride = all.next_multiple_of(LANES_MOST);
         let view = MatrixMut::new(scores, rows, all, stride)?;
         product(query, keys, &Epilogue::SUMS, &[], Out::Int32(view), own)?;
         let mut totals = [0; BLOCK_ROWS];
-        for (row, total) in totals.iter_mut().enumerate().take(rows) {
+        let totals = &mut totals[..rows];
+        let scored = Scores {
             // Query i sees the keys up to i + S - Q.
-            let limit = if self.causal { (first + row + 1 + all).saturating_sub(queries) } else { all };
-            let keys = Keys {
-                limit: limit.min(all),
-                scores: &mut scores[row * stride..][..stride],
-                ceiling: &ceiling[..stride],
-                least: &least[..stride],
-            };
-            *total = self.weigh(path, keys, &mut weights[row * stride..][..all]);
-        }
+            before: if self.causal { (first + all) as i64 - queries as i64 } else { all as i64 },
+            all,
+            stride,
+            scores: &mut scores[..rows * stride],
+            hidden: hidden.then_some((&ceiling[..stride], &least[..stride])),
+        };
+        self.weigh(path, scored, &mut weights[..rows * stride], totals);
         let view = MatrixMut::dense(sums, rows, width)?;
         let weights = Matrix::new(weights, rows, all, stride)?;
         product(weights, values, &Epilogue::SUMS, &[], Out::Int32(view), own)?;
         let sums = Matrix::dense(sums, rows, width)?;
         match out {
-            Out::Int8(out) => self.divide(path, sums, &totals, out),
-            Out::Int16(out) => self.divide(path, sums, &totals, out),
-            Out::Int32(out) => self.divide(path, sums, &totals, out),
+            Out::Int8(out) => self.divide(path, sums, totals, out),
+            Out::Int16(out) => self.divide(path, sums, totals, out),
+            Out::Int32(out) => self.divide(path, sums, totals, out),
         }
         Ok(())
     }
 
-    /// The weights of one row, and their sum; 0 where a key is not seen.
-    fn weigh(&self, path: Path, keys: Keys<'_>, weights: &mut [i8]) -> u32 {
+    /// The weights of some rows, and the sum of each; 0 where a key is not seen.
+    fn weigh(&self, path: Path, scored: Scores<'_>, weights: &mut [i8], totals: &mut [u32]) {
         #[cfg(target_arch = "x86_64")]
         if path != Path::Scalar && self.scaling.is_fast() {
-            // SAFETY: the scratch memory is for a kernel that this machine has; all slices of `keys` are whole vectors.
-            return unsafe { super::x86::weigh(path, self, keys, weights) };
+            // SAFETY: the scratch memory is for a kernel that this machine has; all rows of `scored` are whole vectors.
+            unsafe { super::x86::weigh(path, self, scored, weights, totals) };
+            return;
         }
         let _ = path;
-        let Keys { limit, scores, ceiling, least } = keys;
-        let top = scores[..limit].iter().zip(ceiling).map(|(&score, &ceiling)| score.min(ceiling)).max();
         let last = self.last();
-        for ((score, &least), weight) in scores[..limit].iter().zip(least).zip(&mut *weights) {
-            let distance = top.unwrap_or(0).wrapping_sub(*score);
-            let index = self.scaling.apply(distance).clamp(0, last.into()).max(least.into());
-            *weight = self.table[index as usize];
+        for (row, total) in totals.iter_mut().enumerate() {
+            let limit = scored.limit(row);
+            let scores = &scored.scores[row * scored.stride..][..limit];
+            let weights = &mut weights[row * scored.stride..][..scored.all];
+            let seen = |key: usize| scored.hidden.is_none_or(|(_, least)| least[key] == 0);
+            let top = (0..limit).filter(|&key| seen(key)).map(|key| scores[key]).max().unwrap_or(0);
+            weights.fill(0);
+            for key in (0..limit).filter(|&key| seen(key)) {
+                let index = self.scaling.apply(top.wrapping_sub(scores[key])).clamp(0, last.into());
+                weights[key] = self.table[index as usize];
+            }
+            *total = weights.iter().map(|&weight| weight as u32).sum();
         }
-        weights[limit..].fill(0);
-        weights.iter().map(|&weight| weight as u32).sum()
     }
 
     /// Divides each row's sums by its sum of weights; 0 where no key was seen.
@@ -195,15 +201,26 @@ impl Attention {
         totals: &[u32],
         mut out: MatrixMut<'_, T>,
     ) {
-        for (row, &total) in totals.iter().enumerate().take(sums.rows()) {
-            if total == 0 {
-                out.row_mut(row).fill(T::default());
-                continue;
-            }
-            // A weighted mean of int8 values: |sum| <= total * 128.
-            let scaling = Reciprocal::of(total).scaling(self.fraction_bits, i64::from(total) << 7);
-            scale_row(path, &scaling, sums.row(row), out.row_mut(row));
+        #[cfg(target_arch = "x86_64")]
+        if path != Path::Scalar {
+            // SAFETY: the scratch memory is for a kernel that this machine has.
+            unsafe { super::x86::divide(path, self, sums, totals, out) };
+            return;
         }
+        let _ = path;
+        for (row, &total) in totals.iter().enumerate() {
+            let scaling = self.division(total);
+            for (value, &sum) in out.row_mut(row).iter_mut().zip(sums.row(row)) {
+                *value = T::narrow(scaling.map_or(0, |scaling| scaling.apply(sum)) as i32);
+            }
+        }
+    }
+
+    /// The division by a sum of weights; none where no key was seen.
+    #[inline(always)]
+    fn division(&self, total: u32) -> Option<Scaling> {
+        // A weighted mean of int8 values: |sum| <= total * 128.
+        (total > 0).then(|| Reciprocal::of(total).scaling(self.fraction_bits, i64::from(total) << 7))
     }
 
     /// The last index of the specification's table.
@@ -213,60 +230,103 @@ impl Attention {
     }
 }
 
-/// One row of scores, filled up to whole vectors, and which keys it may see.
-pub(crate) struct Keys<'a> {
-    /// Keys from here on are not seen.
-    limit: usize,
+/// Rows of scores, each filled up to whole vectors, and which keys they may see.
+pub(crate) struct Scores<'a> {
+    /// Row i does not see the keys after `before + i`; may be negative.
+    before: i64,
+    /// Keys.
+    all: usize,
+    /// From one row to the next.
+    stride: usize,
     scores: &'a mut [i32],
-    /// Per key: the largest int32 where it is seen, else the least.
-    ceiling: &'a [i32],
-    /// Per key: 0 where it is seen, else the index after the table.
-    least: &'a [i32],
+    /// Where the mask hides a key: per key the largest int32 where it is seen, else the least; and 0 where it is seen, else the
+    /// index after the table.
+    hidden: Option<(&'a [i32], &'a [i32])>,
 }
 
-/// The vector form of `Attention::weigh`.
+impl Scores<'_> {
+    /// Keys that a row may see, if the mask shows them.
+    #[inline(always)]
+    fn limit(&self, row: usize) -> usize {
+        (self.before + row as i64 + 1).clamp(0, self.all as i64) as usize
+    }
+}
+
+/// The vector form of `Attention::weigh`: the indices of all rows take the place of their scores, then each is looked up.
 ///
 /// # Safety
-/// The machine has the features of `W`; the slices of `keys` are whole vectors; the scaling is fast.
+/// The machine has the features of `W`; the rows of `scored` are whole vectors; the scaling is fast.
 #[inline(always)]
 pub(crate) unsafe fn weigh_vectors<W: Words>(
     attention: &Attention,
-    keys: Keys<'_>,
+    scored: Scores<'_>,
     weights: &mut [i8],
-) -> u32 {
-    let Keys { limit, scores, ceiling, least } = keys;
-    // What is filled up, and what lies behind a causal limit, must not be the largest.
-    let end = limit.next_multiple_of(W::LANES);
-    scores[limit..end].fill(i32::MIN);
-    let mut top = i32::MIN;
-    // SAFETY: every address is below `end`, which is no longer than the slices.
-    unsafe {
-        let mut tops = W::splat(i32::MIN);
-        for at in (0..end).step_by(W::LANES) {
-            let x = W::minimum(W::load(scores.as_ptr().add(at)), W::load(ceiling.as_ptr().add(at)));
-            tops = W::maximum(tops, x);
-        }
-        let mut lanes = [i32::MIN; LANES_MOST];
-        W::store(lanes.as_mut_ptr(), tops);
-        for lane in lanes {
-            top = top.max(lane);
-        }
-        let (highest, last, zero) = (W::splat(top), W::splat(attention.last()), W::splat(0));
-        let scaling = attention.scaling.vectors::<W>();
-        for at in (0..end).step_by(W::LANES) {
-            let distance = W::subtract(highest, W::load(scores.as_ptr().add(at)));
-            let index = W::clamp(scaling.apply(distance), zero, last);
-            W::store(scores.as_mut_ptr().add(at), W::maximum(index, W::load(least.as_ptr().add(at))));
+    totals: &mut [u32],
+) {
+    // SAFETY: the caller vouches for the features.
+    let (last, zero, scaling, least_top) = unsafe {
+        let last = W::splat(attention.last());
+        (last, W::splat(0), attention.scaling.vectors::<W>(), W::splat(i32::MIN))
+    };
+    for row in 0..totals.len() {
+        let limit = scored.limit(row);
+        let end = limit.next_multiple_of(W::LANES);
+        let scores = &mut scored.scores[row * scored.stride..][..end];
+        // What is filled up, and what lies behind a causal limit, must not be the largest.
+        scores[limit..].fill(i32::MIN);
+        // SAFETY: every address is below `end`, which is no longer than the slices.
+        unsafe {
+            let mut top = least_top;
+            for at in (0..end).step_by(W::LANES) {
+                let mut x = W::load(scores.as_ptr().add(at));
+                if let Some((ceiling, _)) = scored.hidden {
+                    x = W::minimum(x, W::load(ceiling.as_ptr().add(at)));
+                }
+                top = W::maximum(top, x);
+            }
+            let top = W::largest(top);
+            for at in (0..end).step_by(W::LANES) {
+                let distance = W::subtract(top, W::load(scores.as_ptr().add(at)));
+                let mut index = W::clamp(scaling.apply(distance), zero, last);
+                if let Some((_, least)) = scored.hidden {
+                    index = W::maximum(index, W::load(least.as_ptr().add(at)));
+                }
+                W::store(scores.as_mut_ptr().add(at), index);
+            }
         }
     }
-    let table = attention.table.as_slice();
-    for (weight, &index) in weights.iter_mut().zip(&scores[..limit]) {
-        debug_assert!((0..table.len() as i32).contains(&index));
+    for (row, total) in totals.iter_mut().enumerate() {
+        let limit = scored.limit(row);
+        let weights = &mut weights[row * scored.stride..][..scored.all];
         // SAFETY: an index is at most the table's last, or the one of the 0 after it.
-        *weight = unsafe { *table.get_unchecked(index as u32 as usize) };
+        unsafe { look_up(&attention.table, &scored.scores[row * scored.stride..], &mut weights[..limit]) };
+        weights[limit..].fill(0);
+        *total = weights.iter().map(|&weight| weight as u32).sum();
     }
-    weights[limit..].fill(0);
-    weights.iter().map(|&weight| weight as u32).sum()
+}
+
+/// The vector form of `Attention::divide`.
+///
+/// # Safety
+/// The machine has the features of `W`.
+#[inline(always)]
+pub(crate) unsafe fn divide_vectors<W: Words, T: Element>(
+    attention: &Attention,
+    sums: Matrix<'_, i32>,
+    totals: &[u32],
+    mut out: MatrixMut<'_, T>,
+) {
+    for (row, &total) in totals.iter().enumerate() {
+        let (x, out) = (sums.row(row), out.row_mut(row));
+        match attention.division(total) {
+            None => out.fill(T::default()),
+            // SAFETY: the scaling is fast.
+            Some(scaling) if scaling.is_fast() => unsafe { scale_vectors::<W, T>(&scaling, x, out) },
+            Some(scaling) => {
+                out.iter_mut().zip(x).for_each(|(out, &x)| *out = T::narrow(scaling.apply(x) as i32));
+            }
+        }
+    }
 }
 
 /// Queries that meet the keys at once, at most.
@@ -288,6 +348,8 @@ pub struct AttentionScratch {
     sums: Vec<i32>,
     ceiling: Vec<i32>,
     least: Vec<i32>,
+    /// Whether any key is hidden.
+    hidden: bool,
 }
 
 impl AttentionScratch {
@@ -314,6 +376,7 @@ impl AttentionScratch {
             sums: vec![0; BLOCK_ROWS * width],
             ceiling: vec![0; stride],
             least: vec![0; stride],
+            hidden: false,
         })
     }
 
@@ -339,6 +402,10 @@ impl AttentionScratch {
 
     /// Notes which of `keys` keys are seen; `after` is the index after the table.
     fn hide(&mut self, seen: Option<&[bool]>, keys: usize, after: usize) {
+        self.hidden = seen.is_some_and(|seen| seen.contains(&false));
+        if !self.hidden {
+            return;
+        }
         for key in 0..keys {
             let seen = seen.is_none_or(|seen| seen[key]);
             self.ceiling[key] = if seen { i32::MAX } else { i32::MIN };

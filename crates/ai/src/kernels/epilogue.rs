@@ -199,6 +199,11 @@ impl Epilogue {
         self.formula.is_none()
     }
 
+    /// Whether the sums are stored as they are.
+    pub(crate) fn is_sums(&self) -> bool {
+        self.is_clamp() && self.table.is_none() && self.ends() == (i32::MIN, i32::MAX)
+    }
+
     /// The clamp's ends.
     pub(crate) fn ends(&self) -> (i32, i32) {
         (self.minimum, self.maximum)

@@ -137,6 +137,19 @@ impl<'a, T> MatrixMut<'a, T> {
         &mut self.data[row * self.stride..][..self.columns]
     }
 
+    /// The slice from the first value to the last, and the distance between rows.
+    pub(crate) fn values_mut(&mut self) -> (&mut [T], usize) {
+        (self.data, self.stride)
+    }
+
+    /// The values of a range of rows and a range of columns, both not empty. Panics if one leaves the slice, as a slice does.
+    #[inline(always)]
+    pub(crate) fn tile(&mut self, rows: Range<usize>, columns: Range<usize>) -> MatrixMut<'_, T> {
+        let window = rows.start * self.stride + columns.start..(rows.end - 1) * self.stride + columns.end;
+        let (rows, columns) = (rows.len(), columns.len());
+        MatrixMut { data: &mut self.data[window], rows, columns, stride: self.stride }
+    }
+
     /// The values of a row range and a column range.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod convolution;
 mod epilogue;
 mod error;
 mod finish;
+mod finish_vectors;
 mod matrix;
 mod packed;
 mod path;

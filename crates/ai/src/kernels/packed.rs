@@ -10,6 +10,9 @@ use super::error::{KernelError, expect};
 use super::matrix::Matrix;
 use super::path::{Kernel, Path};
 
+/// What stands for a row behind the last: as wide as the widest panel.
+static NO_ROW: [i8; 64] = [0; 64];
+
 /// A cache line, so that no load of a vector crosses one.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -144,25 +147,35 @@ impl Packed {
     /// `Shape` if it needs more than this has.
     pub fn repack_rows(&mut self, matrix: Matrix<'_, i8>) -> Result<(), KernelError> {
         self.resize(matrix.rows(), matrix.columns())?;
-        let (layout, steps) = (self.layout(), self.layout().steps(self.k));
-        let (n, k) = (self.n, self.k);
-        let mut columns = 0;
+        match self.layout().depth {
+            4 => self.lay_rows::<4>(matrix),
+            2 => self.lay_rows::<2>(matrix),
+            _ => self.lay_rows::<1>(matrix),
+        }
+        Ok(())
+    }
+
+    fn lay_rows<const DEPTH: usize>(&mut self, matrix: Matrix<'_, i8>) {
+        let (layout, n) = (self.layout(), self.n);
+        let steps = layout.steps(self.k);
         let (data, starts) = self.parts_mut();
-        while columns < n {
-            let width = layout.panel().min(layout.width(n) - columns);
-            let panel = &mut data[columns * steps * layout.depth..][..width * steps * layout.depth];
-            for column in 0..width.min(n - columns) {
-                let row = matrix.row(columns + column);
-                for (step, values) in row.chunks(layout.depth).enumerate() {
-                    panel[(step * width + column) * layout.depth..][..values.len()].copy_from_slice(values);
+        let mut groups = data.as_chunks_mut::<DEPTH>().0;
+        for first in (0..n).step_by(layout.panel()) {
+            let width = layout.panel().min(layout.width(n) - first);
+            let (panel, after) = groups.split_at_mut(width * steps);
+            groups = after;
+            for column in 0..width.min(n - first) {
+                let row = matrix.row(first + column);
+                let (values, rest) = row.as_chunks::<DEPTH>();
+                let mut places = panel.iter_mut().skip(column).step_by(width);
+                places.by_ref().zip(values).for_each(|(place, values)| *place = *values);
+                if let (false, Some(place)) = (rest.is_empty(), places.next()) {
+                    place[..rest.len()].copy_from_slice(rest);
                 }
                 let sum: i32 = row.iter().map(|&value| i32::from(value)).fold(0, i32::wrapping_add);
-                starts[columns + column] = if layout.unsigned { sum.wrapping_mul(-128) } else { 0 };
+                starts[first + column] = if layout.unsigned { sum.wrapping_mul(-128) } else { 0 };
             }
-            columns += width;
         }
-        debug_assert_eq!(k, matrix.columns());
-        Ok(())
     }
 
     /// Packs another `k` x `n` matrix over this one, as `repack_rows` does.
@@ -171,28 +184,42 @@ impl Packed {
     /// `Shape` if it needs more than this has.
     pub fn repack_columns(&mut self, matrix: Matrix<'_, i8>) -> Result<(), KernelError> {
         self.resize(matrix.columns(), matrix.rows())?;
-        let (layout, steps) = (self.layout(), self.layout().steps(self.k));
-        let (n, k) = (self.n, self.k);
-        let mut columns = 0;
+        match self.layout().depth {
+            4 => self.lay_columns::<4>(matrix),
+            2 => self.lay_columns::<2>(matrix),
+            _ => self.lay_columns::<1>(matrix),
+        }
+        Ok(())
+    }
+
+    fn lay_columns<const DEPTH: usize>(&mut self, matrix: Matrix<'_, i8>) {
+        let (layout, n, k) = (self.layout(), self.n, self.k);
+        let steps = layout.steps(k);
         let (data, starts) = self.parts_mut();
-        while columns < n {
-            let width = layout.panel().min(layout.width(n) - columns);
-            let used = width.min(n - columns);
-            let panel = &mut data[columns * steps * layout.depth..][..width * steps * layout.depth];
-            for index in 0..k {
-                let row = &matrix.row(index)[columns..][..used];
-                let (step, place) = (index / layout.depth, index % layout.depth);
-                for (column, &value) in row.iter().enumerate() {
-                    panel[(step * width + column) * layout.depth + place] = value;
-                    if layout.unsigned {
-                        let start = &mut starts[columns + column];
-                        *start = start.wrapping_sub(i32::from(value) << 7);
+        let mut groups = data.as_chunks_mut::<DEPTH>().0;
+        for first in (0..n).step_by(layout.panel()) {
+            let width = layout.panel().min(layout.width(n) - first);
+            let used = width.min(n - first);
+            let (panel, after) = groups.split_at_mut(width * steps);
+            groups = after;
+            let starts = &mut starts[first..first + used];
+            for (step, places) in panel.chunks_exact_mut(width).enumerate() {
+                // Behind the last row there are zeros.
+                let rows: [&[i8]; DEPTH] = std::array::from_fn(|place| match step * DEPTH + place {
+                    index if index < k => &matrix.row(index)[first..first + used],
+                    _ => &NO_ROW[..used],
+                });
+                for (column, group) in places[..used].iter_mut().enumerate() {
+                    *group = rows.map(|row| row[column]);
+                }
+                if layout.unsigned {
+                    for (column, start) in starts.iter_mut().enumerate() {
+                        let sum: i32 = rows.iter().map(|row| i32::from(row[column])).sum();
+                        *start = start.wrapping_sub(sum << 7);
                     }
                 }
             }
-            columns += width;
         }
-        Ok(())
     }
 
     /// Takes new extents and clears what they cover.

@@ -51,6 +51,17 @@ impl Path {
         }
     }
 
+    /// Multiply-accumulates that take about as long as it takes to start a thread, twice: 0.1 ms.
+    pub const fn macs_worth_a_thread(self) -> u128 {
+        match self {
+            Path::Scalar => 1 << 19,
+            Path::Sse41 => 1 << 21,
+            Path::Avx2 => 1 << 23,
+            Path::AvxVnni | Path::Avx512 => 1 << 24,
+            Path::Avx512Vnni => 1 << 25,
+        }
+    }
+
     /// The path of that name.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ fn plain(
                 .zip(&b.data()[column * k..][..k])
                 .map(|(&x, &y)| i32::from(x) * i32::from(y))
                 .fold(b.starts()[column], i32::wrapping_add);
-            let sums = Sums { values: &[sum], stride: 1 };
+            let sums = Sums { values: &mut [sum], stride: 1 };
             let part = out.part(index..index + 1, place..place + 1)?;
             finish_tile(Path::Scalar, sums, epilogue, column, scales, part);
         }
@@ -94,7 +94,8 @@ fn tiled(
     let layout = b.layout();
     let steps = layout.steps(b.k());
     let rows_of_block = scratch.rows(steps)?;
-    let tiles = tiles(b.kernel().path());
+    let path = b.kernel().path();
+    let tiles = tiles(path);
     let mut first = 0;
     while first < a.rows() {
         let rows = rows_of_block.min(a.rows() - first);
@@ -109,18 +110,21 @@ fn tiled(
             while row < rows {
                 // The rest is shared evenly among the fewest tiles, so that no tile is much lower than the others.
                 let height = (rows - row).div_ceil((rows - row).div_ceil(heights.len()));
-                panel.multiply(heights[height - 1], row, height, scratch);
                 let range = first + row..first + row + height;
-                let sums = Sums { values: &scratch.sums, stride: width };
-                let scales = scales.get(range.clone()).unwrap_or_default();
-                finish_tile(
-                    b.kernel().path(),
-                    sums,
-                    epilogue,
-                    column,
-                    scales,
-                    out.part(range, place.clone())?,
-                );
+                let part = out.tile(range.clone(), place.clone());
+                let tile = (heights[height - 1], row, height);
+                match part {
+                    // Whole vectors of sums are stored where they belong.
+                    Out::Int32(mut part) if epilogue.is_sums() && place.len() == width => {
+                        panel.multiply(tile, &scratch.left, part.values_mut());
+                    }
+                    part => {
+                        let values = &mut scratch.sums[..height * width];
+                        panel.multiply(tile, &scratch.left, (&mut *values, width));
+                        let scales = scales.get(range).unwrap_or_default();
+                        finish_tile(path, Sums { values, stride: width }, epilogue, column, scales, part);
+                    }
+                }
                 row += height;
             }
             column += width;
@@ -139,13 +143,18 @@ struct Panel<'a> {
 }
 
 impl Panel<'_> {
-    /// The sums of `height` prepared rows from `row` on.
-    fn multiply(&self, tile: Tile, row: usize, height: usize, scratch: &mut Scratch) {
+    /// The sums of `height` prepared rows from `row` on, as rows `stride` apart.
+    fn multiply(
+        &self,
+        (tile, row, height): (Tile, usize, usize),
+        left: &[u32],
+        (sums, stride): (&mut [i32], usize),
+    ) {
         let depth = self.b.layout().depth;
-        let left = &scratch.left[row * self.steps..][..height * self.steps];
+        let left = &left[row * self.steps..][..height * self.steps];
         let right = &self.b.data()[self.column * self.steps * depth..][..self.width * self.steps * depth];
         let starts = &self.b.starts()[self.column..][..self.width];
-        let sums = &mut scratch.sums[..height * self.width];
+        assert!(self.width <= stride && sums.len() >= (height - 1) * stride + self.width);
         // SAFETY: the four slices have the extents of a tile of this height and width, and `b` is packed for a kernel
         // that this machine has.
         unsafe {
@@ -156,6 +165,7 @@ impl Panel<'_> {
                 steps: self.steps,
                 starts: starts.as_ptr(),
                 sums: sums.as_mut_ptr(),
+                sums_stride: stride,
             });
         }
     }

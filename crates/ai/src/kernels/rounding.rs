@@ -86,7 +86,7 @@ impl<W: Words> ScalingVectors<W> {
         // SAFETY: the caller vouches for the features.
         unsafe {
             let x = if self.left == 0 { x } else { W::shift_left(x, self.left) };
-            W::shift_right(W::high_half(x, self.factor, self.round, self.round), self.shift)
+            W::shift_right(W::high_half(x, [self.factor; 2], [self.round; 2]), self.shift)
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use super::epilogue::{Epilogue, Rescale};
 use super::error::{KernelError, expect, within};
-use super::finish::{Constants, In, Out};
+use super::finish::{In, Out};
+use super::finish_vectors::Constants;
 use super::matrix::{Matrix, MatrixMut};
 use super::path::{Kernel, Path};
 use super::rounding::{Reciprocal, Scaling};
@@ -118,20 +119,6 @@ pub(crate) unsafe fn requantise_vectors<W: Words, T: Element>(
 }
 
 /// `out = round_shift(x * factor, shift)`, which lies within the type.
-pub(crate) fn scale_row<T: Element>(path: Path, scaling: &Scaling, x: &[i32], out: &mut [T]) {
-    #[cfg(target_arch = "x86_64")]
-    if path != Path::Scalar && scaling.is_fast() {
-        // SAFETY: only a kernel that this machine has comes here with its path.
-        unsafe { super::x86::scale_row(path, scaling, x, out) };
-        return;
-    }
-    let _ = path;
-    for (value, &x) in out.iter_mut().zip(x) {
-        *value = T::narrow(scaling.apply(x) as i32);
-    }
-}
-
-/// The vector form of `scale_row`.
 ///
 /// # Safety
 /// The machine has the features of `W`; the scaling is fast.
@@ -347,14 +334,16 @@ unsafe fn normalise_row<W: Words, T: Element, U: Element>(
     // SAFETY: whole vectors of both slices, and the rest by way of a buffer; the parameters are filled up.
     unsafe {
         let (vectors, constants) = (scaling.vectors::<W>(), Constants::<'_, W>::new(affine));
-        let (width, sum, no_scale) = (W::splat(centre.width), W::splat(centre.sum), W::splat(0));
+        let (width, sum) = (W::splat(centre.width), W::splat(centre.sum));
         for at in (0..whole).step_by(W::LANES) {
             let deviation = W::subtract(W::multiply(T::load::<W>(x.as_ptr().add(at)), width), sum);
-            U::store::<W>(out.as_mut_ptr().add(at), constants.values(vectors.apply(deviation), at, no_scale));
+            let of = constants.of_column(at);
+            U::store::<W>(out.as_mut_ptr().add(at), constants.values(vectors.apply(deviation), &of));
         }
         if whole < x.len() {
             let deviation = W::subtract(W::multiply(load_rest::<W, T>(&x[whole..]), width), sum);
-            let values = constants.values(vectors.apply(deviation), whole, no_scale);
+            let of = constants.of_column(whole);
+            let values = constants.values(vectors.apply(deviation), &of);
             store_rest::<W, U>(&mut out[whole..], values);
         }
     }

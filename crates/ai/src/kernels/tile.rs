@@ -41,8 +41,10 @@ pub(crate) struct Operands {
     pub steps: usize,
     /// What the panel's sums start with.
     pub starts: *const i32,
-    /// Rows of sums, one after the other.
+    /// The first row of sums.
     pub sums: *mut i32,
+    /// Sums from one row to the next.
+    pub sums_stride: usize,
 }
 
 /// A tile of a given height and width.
@@ -52,10 +54,10 @@ pub(crate) type Tile = unsafe fn(Operands);
 ///
 /// # Safety
 /// The machine has the features of `L`. `left` has `M` rows of `steps` groups, `right` `steps` x `J` x `L::STRIDE`
-/// values, `starts` `J` x `L::LANES`, `sums` room for `M` times as many.
+/// values, `starts` `J` x `L::LANES`, `sums` room for `M` rows of as many, `sums_stride` apart.
 #[inline(always)]
 pub(crate) unsafe fn tile<L: Lanes, const M: usize, const J: usize>(operands: Operands) {
-    let Operands { left, left_stride, right, steps, starts, sums } = operands;
+    let Operands { left, left_stride, right, steps, starts, sums, sums_stride } = operands;
     // SAFETY: every address is within the extents that the caller vouches for.
     unsafe {
         let mut row = [L::load_sums(starts); J];
@@ -78,7 +80,7 @@ pub(crate) unsafe fn tile<L: Lanes, const M: usize, const J: usize>(operands: Op
         }
         for (index, row) in tile.iter().enumerate() {
             for (vector, &values) in row.iter().enumerate() {
-                L::store_sums(sums.add((index * J + vector) * L::LANES), values);
+                L::store_sums(sums.add(index * sums_stride + vector * L::LANES), values);
             }
         }
     }

@@ -21,13 +21,29 @@ pub(crate) trait Words {
     unsafe fn splat_wide(value: i64) -> Self::Vector;
     /// The low half of the products.
     unsafe fn multiply(x: Self::Vector, y: Self::Vector) -> Self::Vector;
-    /// The high half of `x * y + offset` in 64 bits; the offsets of the even and of the odd lanes.
+    /// The products of the even lanes, in 64 bits.
+    unsafe fn multiply_even(x: Self::Vector, y: Self::Vector) -> Self::Vector;
+    /// The odd lanes, each in the place of the even lane before it; what is in the odd lanes then is any number.
+    unsafe fn odd(x: Self::Vector) -> Self::Vector;
+    /// The even lanes of the first from its odd ones, the odd lanes of the second as they are.
+    unsafe fn merge_odd(even: Self::Vector, odd: Self::Vector) -> Self::Vector;
+    /// The sums in lanes of 64 bits.
+    unsafe fn add_wide(x: Self::Vector, y: Self::Vector) -> Self::Vector;
+    /// The high half of `x * factor + offset` in 64 bits: factors and offsets of the even lanes, and of the odd lanes in the
+    /// even places.
+    #[inline(always)]
     unsafe fn high_half(
         x: Self::Vector,
-        y: Self::Vector,
-        even: Self::Vector,
-        odd: Self::Vector,
-    ) -> Self::Vector;
+        factors: [Self::Vector; 2],
+        offsets: [Self::Vector; 2],
+    ) -> Self::Vector {
+        // SAFETY: the caller vouches for the features.
+        unsafe {
+            let even = Self::add_wide(Self::multiply_even(x, factors[0]), offsets[0]);
+            let odd = Self::add_wide(Self::multiply_even(Self::odd(x), factors[1]), offsets[1]);
+            Self::merge_odd(even, odd)
+        }
+    }
     /// Shifted to the left.
     unsafe fn shift_left(x: Self::Vector, by: u32) -> Self::Vector;
     /// Shifted to the right, with the sign.
@@ -44,6 +60,8 @@ pub(crate) trait Words {
     unsafe fn minimum(x: Self::Vector, y: Self::Vector) -> Self::Vector;
     /// The larger of each pair.
     unsafe fn maximum(x: Self::Vector, y: Self::Vector) -> Self::Vector;
+    /// The largest lane, in every lane.
+    unsafe fn largest(x: Self::Vector) -> Self::Vector;
     /// Writes `LANES` int32.
     unsafe fn store(to: *mut i32, x: Self::Vector);
     /// Writes `LANES` int16, which hold the values.

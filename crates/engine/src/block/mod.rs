@@ -192,7 +192,7 @@ fn execute_serially(
         cancel: job.options.cancel,
     };
     match (job.options.trace, job.options.meter) {
-        (None, None) => run_phases(job, &calls, Machine::new(setup, &idle, ())),
+        (None, None) => run_phases(job, &calls, Machine::new(setup, &idle, ()).with_stack_runs()),
         (None, Some(sink)) => run_phases(job, &calls, Machine::new(setup, &idle, Metered::new(sink))),
         (Some(sink), _) => {
             run_phases(job, &calls, Machine::new(setup, &idle, StepTracer::new(sink.fields())))

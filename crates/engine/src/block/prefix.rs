@@ -8,6 +8,15 @@ use crate::error::EngineError;
 use crate::evm::{Machine, Setup, environment};
 use crate::state::{ChangeSet, StateReader};
 
+/// What the beginning of a block did.
+#[derive(Clone, Debug, Default)]
+pub struct Prefix {
+    /// What changed.
+    pub changes: ChangeSet,
+    /// How many logs its transactions wrote.
+    pub logs: u64,
+}
+
 /// What changes up to and with the transaction before number `count`. The header is taken at its word.
 pub fn execute_prefix(
     chain: &Chain,
@@ -17,6 +26,18 @@ pub fn execute_prefix(
     state: &dyn StateReader,
     cancel: &AtomicBool,
 ) -> Result<ChangeSet, EngineError> {
+    Ok(execute_beginning(chain, fork, block, count, state, cancel)?.changes)
+}
+
+/// The same, with the number of logs.
+pub fn execute_beginning(
+    chain: &Chain,
+    fork: Fork,
+    block: &Block,
+    count: usize,
+    state: &dyn StateReader,
+    cancel: &AtomicBool,
+) -> Result<Prefix, EngineError> {
     let transactions = block.transactions.iter().take(count).cloned().collect();
     let cut = Block { header: block.header.clone(), transactions, ..Default::default() };
     let options = ExecuteOptions { cancel: Some(cancel), ..ExecuteOptions::default() };
@@ -33,6 +54,8 @@ pub fn execute_prefix(
     };
     let mut machine = Machine::new(setup, &idle, ());
     pre_execution::run(&job, &calls, &mut machine)?;
-    execution::run(&job, &mut machine, &mut BlockOutcome::default())?;
-    Ok(machine.finish()?.0)
+    let mut outcome = BlockOutcome::default();
+    execution::run(&job, &mut machine, &mut outcome)?;
+    let logs = outcome.receipts.iter().map(|receipt| receipt.logs.len() as u64).sum();
+    Ok(Prefix { changes: machine.finish()?.0, logs })
 }

@@ -176,15 +176,6 @@ impl Chain {
         }
     }
 
-    /// A public chain by its id; an unknown id is an error.
-    pub fn from_id(id: u64) -> Result<Self, UnknownFork> {
-        if id == 1 {
-            Ok(Self::mainnet())
-        } else {
-            Err(UnknownFork { kind: "chain id", name: id.to_string() })
-        }
-    }
-
     /// A chain that is in `fork` from its genesis on, with chain id 1.
     pub fn at(fork: Fork) -> Self {
         Self { schedule: vec![(fork, Activation::Block(0))], dao_fork_block: None, ..Self::mainnet() }

@@ -4,6 +4,7 @@
 pub mod block;
 pub mod envelope;
 pub mod fork;
+pub mod public;
 pub mod receipt;
 pub mod transaction;
 

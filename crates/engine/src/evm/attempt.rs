@@ -15,7 +15,7 @@ use revm::interpreter::{InitialAndFloorGas, Instruction};
 use revm::primitives::hardfork::SpecId;
 
 use super::keccak::KeccakMemo;
-use super::{EngineEvm, Machine, TransactError, rejection, settle};
+use super::{EngineEvm, Machine, TransactError, rejection, settle, stack_runs};
 use crate::chain::Transaction;
 use crate::error::{EngineError, Fault};
 use crate::state::ChangeSet;
@@ -96,9 +96,10 @@ impl<'a> Handler for Attempting<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// This machine with a memory of hashes for calls that have little in common.
+    /// This machine with a memory of hashes for calls that have little in common, and with runs of stack instructions.
     pub fn for_attempts(mut self) -> Self {
         self.evm.ctx.chain.keccak = KeccakMemo::small();
+        stack_runs::install::<_, _, true>(&mut self.evm.instruction);
         self
     }
 
@@ -113,6 +114,7 @@ impl<'a> Machine<'a> {
             let gas = instructions.gas_table()[usize::from(code)];
             instructions.insert_instruction(code, stock, gas);
         }
+        stack_runs::install::<_, _, false>(instructions);
         self
     }
 

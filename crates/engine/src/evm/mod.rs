@@ -17,6 +17,8 @@ pub mod metering;
 pub mod net_gas_metering;
 pub mod rejection;
 pub mod settle;
+pub mod stack_runs;
+pub mod tracing;
 
 use std::cell::Cell;
 use std::sync::atomic::AtomicBool;
@@ -28,7 +30,6 @@ use revm::context::{BlockEnv, CfgEnv, Context, Evm, JournalTr, LocalContext};
 use revm::context_interface::ContextTr;
 use revm::handler::instructions::EthInstructions;
 use revm::handler::{EthFrame, EthPrecompiles, Handler};
-use revm::inspector::InspectorHandler;
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::primitives::hardfork::SpecId;
 use revm::state::{EvmState, bal::Bal};
@@ -37,7 +38,7 @@ use revm::{Database, Journal, context::ContextSetters};
 use crate::chain::Transaction;
 use crate::error::{EngineError, Fault};
 use crate::state::{ChangeSet, StateReader};
-use crate::trace::{StepTracer, TraceSink};
+use crate::trace::TraceSink;
 use database::{Loaded, StateDb};
 use keccak::KeccakMemo;
 use settle::Settling;
@@ -126,21 +127,11 @@ impl<'a> Transact<'a> for Machine<'a, ()> {
     }
 }
 
-impl<'a> Transact<'a> for Machine<'a, StepTracer> {
-    fn transact(
-        &mut self,
-        index: usize,
-        tx: &'a Transaction,
-        trace: Option<&dyn TraceSink>,
-    ) -> Result<ExecutionResult<HaltReason>, EngineError> {
-        let write_failed = |error: std::io::Error| Fault::TraceWrite(error.to_string());
-        if let Some(sink) = trace {
-            self.evm.inspector.start(sink.open(index).map_err(write_failed)?);
-        }
-        self.evm.ctx.set_tx(tx);
-        let result = Settling::default().inspect_run(&mut self.evm).map_err(rejection::from_revm);
-        self.evm.inspector.finish().map_err(write_failed)?;
-        result
+impl Machine<'_, ()> {
+    /// Takes instructions that need nothing but the stack in runs: nobody looks at each of them.
+    pub fn with_stack_runs(mut self) -> Self {
+        stack_runs::install::<_, _, true>(&mut self.evm.instruction);
+        self
     }
 }
 

@@ -14,7 +14,7 @@ use super::speculate::{FieldContext, FieldEvm, Speculating};
 use crate::chain::Transaction;
 use crate::error::Fault;
 use crate::evm::keccak::KeccakMemo;
-use crate::evm::{BlockScratch, TransactError, instructions};
+use crate::evm::{BlockScratch, TransactError, instructions, stack_runs};
 use crate::state::Ticket;
 
 /// What all workers' machines of a block have in common.
@@ -69,7 +69,8 @@ impl<'a> FieldMachine<'a> {
             local: LocalContext::default(),
             error: Ok(()),
         };
-        let instructions = instructions(spec, rules.net_gas_metering);
+        let mut instructions = instructions(spec, rules.net_gas_metering);
+        stack_runs::install::<_, _, true>(&mut instructions);
         let evm = Evm::new_with_inspector(ctx, (), instructions, EthPrecompiles::new(spec));
         Self { evm, phase_began: false }
     }

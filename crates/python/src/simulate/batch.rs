@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString};
 use revm::context_interface::transaction::AccessListItem;
 use solder_engine::Fault;
-use solder_simulate::Environment;
+use solder_simulate::{Base, Environment};
 use solder_simulate::batch::{
     BatchOptions, Calls, Column, Columns, DiffColumns, Field, Input, LogColumns, Progress, simulate,
 };
@@ -152,6 +152,9 @@ fn narrow(words: Column<U256>, field: &str) -> PyResult<Column<u128>> {
 }
 
 fn input(value: &Bound<'_, PyAny>) -> PyResult<Input> {
+    if let Ok(encoded) = value.cast::<crate::abi_columns::PyCallData>() {
+        return Ok(encoded.get().input.clone());
+    }
     if is_bytes_or_text(value) {
         return Ok(Input::Same(any_bytes(value, "data")?));
     }
@@ -386,7 +389,8 @@ impl PyState {
             let columns = simulate(&snapshot, &calls, &options, &seen, cancel)?;
             tables(columns).map_err(|error| Failure::Fault(Fault::Interpreter(format!("arrow: {error}"))))
         };
-        let (results, logs, diffs) = if total <= INLINE_CALLS && workers <= 1 {
+        let local = matches!(self.inner.base(), Base::Memory(_));
+        let (results, logs, diffs) = if total <= INLINE_CALLS && workers <= 1 && local {
             inline(py, job)?
         } else {
             let tick = |_: Python<'_>| match progress {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::types::{Float64Type, UInt8Type, UInt64Type};
+use arrow_array::types::{Float64Type, Int64Type, UInt8Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchIterator};
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
@@ -14,7 +14,7 @@ use arrow_schema::{ArrowError, DataType, Field};
 use pyo3::exceptions::{PyBufferError, PyIndexError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCapsule, PyList};
+use pyo3::types::{PyBool, PyBytes, PyCapsule, PyDict, PyList};
 
 use crate::errors::Failure;
 
@@ -38,11 +38,36 @@ impl PyColumn {
         Self { name: name.into(), array }
     }
 
+    /// The column's memory.
+    pub fn array(&self) -> &ArrayRef {
+        &self.array
+    }
+
+    /// The column's name.
+    pub fn label(&self) -> &str {
+        &self.name
+    }
+
     fn item<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyAny>> {
         if self.array.is_null(index) {
             return Ok(py.None().into_bound(py));
         }
+        let inner = |name: &str, array: ArrayRef| Self::new(name, array);
         Ok(match self.array.data_type() {
+            DataType::Int64 => {
+                self.array.as_primitive::<Int64Type>().value(index).into_pyobject(py)?.into_any()
+            }
+            DataType::Boolean => PyBool::new(py, self.array.as_boolean().value(index)).to_owned().into_any(),
+            DataType::LargeList(_) => {
+                inner(&self.name, self.array.as_list::<i64>().value(index)).to_list(py)?.into_any()
+            }
+            DataType::Struct(_) => {
+                let (fields, row) = (self.array.as_struct(), PyDict::new(py));
+                for (name, array) in fields.column_names().iter().zip(fields.columns()) {
+                    row.set_item(name, inner(name, array.clone()).item(py, index)?)?;
+                }
+                row.into_any()
+            }
             DataType::UInt8 => {
                 self.array.as_primitive::<UInt8Type>().value(index).into_pyobject(py)?.into_any()
             }
@@ -63,15 +88,21 @@ impl PyColumn {
 
     /// The memory of a numeric column: address, bytes, format, size of one.
     fn memory(&self) -> Option<(*const u8, usize, &'static CStr, usize)> {
+        // What is null has no number: the memory would show one.
+        if self.array.null_count() > 0 {
+            return None;
+        }
         let (format, size) = match self.array.data_type() {
             DataType::UInt8 => (c"B", 1),
             DataType::UInt64 => (c"Q", 8),
+            DataType::Int64 => (c"q", 8),
             DataType::Float64 => (c"d", 8),
             _ => return None,
         };
         let bytes: &[u8] = match self.array.data_type() {
             DataType::UInt8 => self.array.as_primitive::<UInt8Type>().values().inner().as_slice(),
             DataType::UInt64 => self.array.as_primitive::<UInt64Type>().values().inner().as_slice(),
+            DataType::Int64 => self.array.as_primitive::<Int64Type>().values().inner().as_slice(),
             _ => self.array.as_primitive::<Float64Type>().values().inner().as_slice(),
         };
         Some((bytes.as_ptr(), bytes.len(), format, size))
@@ -134,7 +165,7 @@ impl PyColumn {
     /// Called by Python with a `view` that it owns.
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let Some((start, bytes, format, size)) = slf.get().memory() else {
-            return Err(PyBufferError::new_err("only a numeric column has a buffer"));
+            return Err(PyBufferError::new_err("only a numeric column without nulls has a buffer"));
         };
         if view.is_null() || (flags & ffi::PyBUF_WRITABLE) == ffi::PyBUF_WRITABLE {
             return Err(PyBufferError::new_err("results are read-only"));

@@ -13,10 +13,11 @@ use solder_engine::{Block, Chain, EngineError, ExecuteOptions, Policy, Transacti
 use solder_simulate::call::{Options, bundle, call, overridden, transact};
 use solder_simulate::deal::deal;
 use solder_simulate::estimate::{Estimate, access_list, estimate_gas};
-use solder_simulate::{Environment, SimulateError, Snapshot};
+use solder_simulate::{Base, Environment, SimulateError, Snapshot};
 
 use super::arguments::{Fields, block_overrides, options, transaction_of};
 use super::outcome::{PyBundleResult, PyCallResult};
+use crate::abi::PyAbi;
 use crate::block::PyBlock;
 use crate::convert::{any_address, bytes, u256};
 use crate::errors::Failure;
@@ -30,13 +31,14 @@ const INLINE_GAS: u64 = 50_000_000;
 /// The gas limit of a transaction of `execute` that names none: the most that one may have (EIP-7825).
 const EXECUTE_GAS: u64 = 1 << 24;
 
-/// Runs what takes about `gas`, where it is best run.
+/// Runs what takes about `gas` on `state`, where it is best run: what may wait for a node must be left by Ctrl-C.
 fn placed<T: Send + 'static>(
     py: Python<'_>,
     gas: u64,
+    state: &Snapshot,
     job: impl FnOnce(&AtomicBool) -> Result<T, Failure> + Send + 'static,
 ) -> PyResult<T> {
-    if gas <= INLINE_GAS { inline(py, job) } else { detached(py, job) }
+    if gas <= INLINE_GAS && matches!(state.base(), Base::Memory(_)) { inline(py, job) } else { detached(py, job) }
 }
 
 fn stopped(error: EngineError) -> Failure {
@@ -79,7 +81,7 @@ impl PyState {
     /// Calls `to` and throws away what that does.
     #[pyo3(signature = (
         to = None, data = None, *, sender = None, value = None, gas_limit = None, gas_price = None,
-        max_priority_fee_per_gas = None, nonce = None, access_list = None, block = None, overrides = None,
+        max_priority_fee_per_gas = None, nonce = None, access_list = None, block = None, overrides = None, abi = None,
     ))]
     #[allow(clippy::too_many_arguments)]
     fn call<'py>(
@@ -96,6 +98,7 @@ impl PyState {
         access_list: Option<&Bound<'py, PyAny>>,
         block: Option<&Bound<'py, PyDict>>,
         overrides: Option<&Bound<'py, PyDict>>,
+        abi: Option<&Bound<'py, PyAbi>>,
     ) -> PyResult<PyCallResult> {
         let fields = Fields {
             to,
@@ -109,16 +112,16 @@ impl PyState {
             access_list,
         };
         let asked = Asked::new(self, &fields, block, overrides)?;
-        let outcome = placed(py, asked.tx.gas_limit, move |cancel| {
+        let outcome = placed(py, asked.tx.gas_limit, &self.inner, move |cancel| {
             call(&asked.seen()?, &asked.tx, asked.options.relaxed, cancel).map_err(stopped)
         })?;
-        Ok(PyCallResult::thrown_away(outcome))
+        Ok(PyCallResult::thrown_away(outcome).by(abi))
     }
 
     /// Runs a transaction; the result has the state after it.
     #[pyo3(signature = (
         to = None, data = None, *, sender = None, value = None, gas_limit = None, gas_price = None,
-        max_priority_fee_per_gas = None, nonce = None, access_list = None, block = None, overrides = None,
+        max_priority_fee_per_gas = None, nonce = None, access_list = None, block = None, overrides = None, abi = None,
     ))]
     #[allow(clippy::too_many_arguments)]
     fn transact<'py>(
@@ -134,6 +137,7 @@ impl PyState {
         access_list: Option<&Bound<'py, PyAny>>,
         block: Option<&Bound<'py, PyDict>>,
         overrides: Option<&Bound<'py, PyDict>>,
+        abi: Option<&Bound<'py, PyAbi>>,
     ) -> PyResult<PyCallResult> {
         let fields = Fields {
             to,
@@ -147,7 +151,7 @@ impl PyState {
             access_list,
         };
         let asked = Asked::new(this.get(), &fields, block, overrides)?;
-        run_kept(this, asked.tx.gas_limit, asked)
+        Ok(run_kept(this, asked.tx.gas_limit, asked)?.by(abi))
     }
 
     /// Runs a decoded transaction by all rules; the result has the state after it.
@@ -161,7 +165,7 @@ impl PyState {
     /// The gas that a call needs, by geth's search and its ratio; or the result that no amount of gas can change.
     #[pyo3(signature = (
         to = None, data = None, *, sender = None, value = None, gas_limit = None, gas_price = None,
-        max_priority_fee_per_gas = None, nonce = None, access_list = None, block = None, overrides = None,
+        max_priority_fee_per_gas = None, nonce = None, access_list = None, block = None, overrides = None, abi = None,
         error_ratio = 0.015,
     ))]
     #[allow(clippy::too_many_arguments)]
@@ -179,6 +183,7 @@ impl PyState {
         access_list: Option<&Bound<'py, PyAny>>,
         block: Option<&Bound<'py, PyDict>>,
         overrides: Option<&Bound<'py, PyDict>>,
+        abi: Option<&Bound<'py, PyAbi>>,
         error_ratio: f64,
     ) -> PyResult<(Option<u64>, Option<PyCallResult>)> {
         let fields = Fields {
@@ -198,14 +203,14 @@ impl PyState {
         })?;
         Ok(match found {
             Estimate::Gas(gas) => (Some(gas), None),
-            Estimate::Fails(outcome) => (None, Some(PyCallResult::thrown_away(outcome))),
+            Estimate::Fails(outcome) => (None, Some(PyCallResult::thrown_away(outcome).by(abi))),
         })
     }
 
     /// The accounts and slots that a call uses, and the call with them as its access list.
     #[pyo3(signature = (
         to = None, data = None, *, sender = None, value = None, gas_limit = None, gas_price = None,
-        max_priority_fee_per_gas = None, nonce = None, block = None, overrides = None,
+        max_priority_fee_per_gas = None, nonce = None, block = None, overrides = None, abi = None,
     ))]
     #[allow(clippy::too_many_arguments, clippy::type_complexity)]
     fn access_list<'py>(
@@ -221,6 +226,7 @@ impl PyState {
         nonce: Option<&Bound<'py, PyAny>>,
         block: Option<&Bound<'py, PyDict>>,
         overrides: Option<&Bound<'py, PyDict>>,
+        abi: Option<&Bound<'py, PyAbi>>,
     ) -> PyResult<(Vec<(Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>)>, PyCallResult)> {
         let fields = Fields {
             to,
@@ -239,7 +245,7 @@ impl PyState {
         let list = found.access_list.iter();
         let list =
             list.map(|(owner, slots)| (bytes(py, owner), slots.iter().map(|slot| bytes(py, slot)).collect()));
-        Ok((list.collect(), PyCallResult::thrown_away(found.outcome)))
+        Ok((list.collect(), PyCallResult::thrown_away(found.outcome).by(abi)))
     }
 
     /// Runs transactions in order, each on what the ones before left.
@@ -359,7 +365,7 @@ impl PyState {
 }
 
 fn run_kept(this: &Bound<'_, PyState>, gas: u64, asked: Asked) -> PyResult<PyCallResult> {
-    let (outcome, changes, after) = placed(this.py(), gas, move |cancel| {
+    let (outcome, changes, after) = placed(this.py(), gas, &this.get().inner, move |cancel| {
         let seen = asked.seen()?;
         let (outcome, changes) =
             transact(&seen, &asked.tx, asked.options.relaxed, cancel).map_err(stopped)?;

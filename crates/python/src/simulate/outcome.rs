@@ -5,11 +5,13 @@ use std::sync::Arc;
 use alloy_primitives::U256;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use solder_abi::Artefact;
 use solder_engine::{ChangeSet, Rejection};
 use solder_simulate::Snapshot;
 use solder_simulate::call::{BundleOutcome, Bundled, Outcome, Status};
 use solder_simulate::reason::Reason;
 
+use crate::abi::{PyAbi, error_text};
 use crate::changes::PyChangeSet;
 use crate::convert::{bytes, int};
 use crate::result::PyLog;
@@ -24,12 +26,20 @@ pub struct PyCallResult {
     /// The state after it, as an object of the caller's class.
     state: Option<Py<PyAny>>,
     payment: Option<(bool, U256, U256)>,
+    /// Whose custom errors are named.
+    interface: Option<Arc<Artefact>>,
 }
 
 impl PyCallResult {
     /// A call whose changes are thrown away.
     pub fn thrown_away(outcome: Outcome) -> Self {
-        Self { outcome, rejection: None, changes: None, state: None, payment: None }
+        Self { outcome, rejection: None, changes: None, state: None, payment: None, interface: None }
+    }
+
+    /// A transaction that was traced: what it changed is known, the state after it is not made.
+    pub fn traced(outcome: Outcome, changes: ChangeSet) -> Self {
+        let changes = Some(PyChangeSet::new(changes).inner);
+        Self { outcome, rejection: None, changes, state: None, payment: None, interface: None }
     }
 
     /// A transaction whose changes are kept.
@@ -41,7 +51,21 @@ impl PyCallResult {
     ) -> PyResult<Self> {
         let changes = PyChangeSet::new(changes).inner;
         let state = Some(PyState::like(this, after)?.unbind());
-        Ok(Self { outcome, rejection: None, changes: Some(changes), state, payment: None })
+        Ok(Self { outcome, rejection: None, changes: Some(changes), state, payment: None, interface: None })
+    }
+
+    /// The same, with custom errors by an interface.
+    pub fn by(mut self, abi: Option<&Bound<'_, PyAbi>>) -> Self {
+        self.interface = abi.map(|abi| abi.get().inner.clone());
+        self
+    }
+
+    /// What a revert says.
+    fn reason(&self) -> Option<String> {
+        let known = self.interface.as_ref();
+        known
+            .and_then(|artefact| error_text(&artefact.interface, &self.outcome.output))
+            .or_else(|| Reason::decode(&self.outcome.output).map(|reason| reason.to_string()))
     }
 
     fn bundled(bundled: Bundled) -> Self {
@@ -51,7 +75,7 @@ impl PyCallResult {
         };
         let (negative, payment) = bundled.payment;
         let payment = Some((negative, payment, bundled.fees));
-        Self { outcome, rejection, changes: None, state: None, payment }
+        Self { outcome, rejection, changes: None, state: None, payment, interface: None }
     }
 }
 
@@ -120,7 +144,7 @@ impl PyCallResult {
     fn error(&self) -> Option<String> {
         match self.outcome.status {
             Status::Success => None,
-            Status::Revert => Reason::decode(&self.outcome.output).map(|reason| reason.to_string()),
+            Status::Revert => self.reason(),
             Status::Halt => self.outcome.halt.clone(),
             Status::Rejected => self.rejection.as_ref().map(ToString::to_string),
         }

@@ -1,5 +1,7 @@
 //! Calls as columns: each field is one value for all, or one for each.
 
+use std::ops::Range;
+
 use alloy_primitives::{Address, Bytes, U256};
 use revm::context_interface::transaction::AccessListItem;
 use solder_engine::Transaction;
@@ -77,22 +79,45 @@ impl Input {
         }
     }
 
-    fn get(&self, index: usize) -> Bytes {
+    /// The call data of some calls, in one buffer that is theirs: parts of it are shared by counting, and a count that
+    /// several workers write would cost more than the call.
+    fn gather(&self, calls: Range<usize>) -> Gathered {
         match self {
-            Self::Same(input) => input.clone(),
-            // Copied, not shared: a count that all workers write would slow them.
+            Self::Same(input) => Gathered { bytes: Bytes::copy_from_slice(input), ends: None },
             Self::Packed { bytes, offsets } => {
-                Bytes::copy_from_slice(&bytes[offsets[index]..offsets[index + 1]])
+                let begin = offsets[calls.start];
+                let ends = offsets[calls.start + 1..=calls.end].iter().map(|end| end - begin).collect();
+                let bytes = Bytes::copy_from_slice(&bytes[begin..offsets[calls.end]]);
+                Gathered { bytes, ends: Some(ends) }
             }
             Self::Template { template, fields } => {
-                let mut input = template.clone();
+                let length = template.len();
+                let mut bytes = template.repeat(calls.len());
                 for field in fields {
-                    let word = field.values[index].to_be_bytes::<32>();
-                    input[field.offset..field.offset + 32].copy_from_slice(&word);
+                    for (place, value) in field.values[calls.clone()].iter().enumerate() {
+                        let at = place * length + field.offset;
+                        bytes[at..at + 32].copy_from_slice(&value.to_be_bytes::<32>());
+                    }
                 }
-                input.into()
+                let ends = (1..=calls.len()).map(|place| place * length).collect();
+                Gathered { bytes: bytes.into(), ends: Some(ends) }
             }
         }
+    }
+}
+
+/// Call data of successive calls.
+struct Gathered {
+    bytes: Bytes,
+    /// Where each ends and the next begins; all are the same where there is none.
+    ends: Option<Vec<usize>>,
+}
+
+impl Gathered {
+    fn get(&self, place: usize) -> Bytes {
+        let Some(ends) = &self.ends else { return self.bytes.clone() };
+        let begin = if place == 0 { 0 } else { ends[place - 1] };
+        self.bytes.slice(begin..ends[place])
     }
 }
 
@@ -206,24 +231,27 @@ impl Calls {
 
     /// Call `index` as a transaction of the chain.
     pub fn transaction(&self, index: usize, chain_id: u64) -> Transaction {
-        let mut tx = Transaction::default();
-        self.fill(index, chain_id, &mut tx);
-        tx
+        let mut txs = vec![Transaction::default()];
+        self.fill(index..index + 1, chain_id, &mut txs);
+        txs.pop().unwrap_or_default()
     }
 
-    /// Writes call `index` over another one of these calls.
-    pub(super) fn fill(&self, index: usize, chain_id: u64, tx: &mut Transaction) {
-        let access_list = self.access_list.get(index);
-        if !access_list.is_empty() || tx.tx_type != 0 {
-            tx.tx_type = u8::from(!access_list.is_empty());
-            tx.chain_id = (!access_list.is_empty()).then_some(chain_id);
-            tx.access_list.clone_from(access_list);
+    /// Writes calls over as many others of these calls.
+    pub(super) fn fill(&self, calls: Range<usize>, chain_id: u64, txs: &mut [Transaction]) {
+        let inputs = self.input.gather(calls.clone());
+        for (place, (index, tx)) in calls.zip(txs).enumerate() {
+            let access_list = self.access_list.get(index);
+            if !access_list.is_empty() || tx.tx_type != 0 {
+                tx.tx_type = u8::from(!access_list.is_empty());
+                tx.chain_id = (!access_list.is_empty()).then_some(chain_id);
+                tx.access_list.clone_from(access_list);
+            }
+            tx.sender = *self.sender.get(index);
+            tx.to = kind(*self.to.get(index));
+            tx.value = *self.value.get(index);
+            tx.gas_limit = *self.gas_limit.get(index);
+            tx.gas_price = *self.gas_price.get(index);
+            tx.input = inputs.get(place);
         }
-        tx.sender = *self.sender.get(index);
-        tx.to = kind(*self.to.get(index));
-        tx.value = *self.value.get(index);
-        tx.gas_limit = *self.gas_limit.get(index);
-        tx.gas_price = *self.gas_price.get(index);
-        tx.input = self.input.get(index);
     }
 }

@@ -6,6 +6,6 @@ pub mod columns;
 mod own_code;
 pub mod run;
 
-pub use calls::{Calls, Column, Field, Input};
+pub use calls::{Calls, Column, Field, Input, MAX_CALLS};
 pub use columns::{Columns, DiffColumns, LogColumns};
 pub use run::{BatchOptions, Progress, simulate};

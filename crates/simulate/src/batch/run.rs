@@ -1,16 +1,20 @@
 //! Runs a batch: workers take chunks of calls in turn; a chunk has one machine, whose journal keeps what its calls loaded.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use solder_engine::evm::attempt::Relaxed;
+use solder_engine::parallel::pool;
+use solder_engine::state::Ticket;
 use solder_engine::{EngineError, Fault, StateReader, Transaction};
 
 use super::own_code::OwnCode;
 use super::{Calls, Columns};
 use crate::call::{Outcome, machine_on};
-use crate::snapshot::Snapshot;
+use crate::prefetch::{self, Guess};
+use crate::snapshot::{Base, Snapshot};
 
 /// Calls that one machine runs before the next begins: enough to share what is loaded, few enough that they stay in the
 /// processor's cache as transactions.
@@ -19,8 +23,6 @@ const CHUNK: usize = 256;
 const LEAST_FOR_A_WORKER: usize = 32;
 /// A call with this much gas or less is over in a tenth of a second: it is stopped before or after, not in its middle.
 const SHORT_GAS: u64 = 50_000_000;
-/// Stack of a worker, in bytes.
-const STACK_BYTES: usize = 4 << 20;
 
 /// How to run a batch.
 #[derive(Clone, Copy, Debug)]
@@ -63,46 +65,53 @@ pub fn simulate(
     cancel: &AtomicBool,
 ) -> Result<Columns, EngineError> {
     let workers = options.workers.clamp(1, calls.len().div_ceil(LEAST_FOR_A_WORKER).max(1));
-    // Small batches are cut finer, so that every worker has a part.
-    let chunk = calls.len().div_ceil(workers * 4).clamp(LEAST_FOR_A_WORKER, CHUNK);
-    let work = Work {
+    let mut work = Work {
         snapshot,
         calls,
         options,
         progress,
         cancel,
-        chunk,
         alone: workers == 1,
+        guesses: matches!(snapshot.base(), Base::Reader(_)),
+        chunks: chunks(calls.len(), workers),
         next: AtomicUsize::new(0),
         failed: AtomicBool::new(false),
         done: Mutex::new(Vec::new()),
+        missed: Mutex::default(),
     };
-    let mut first: Result<(), EngineError> = Ok(());
-    std::thread::scope(|scope| {
-        let helpers: Vec<_> = (1..workers)
-            .filter_map(|_| {
-                let builder =
-                    std::thread::Builder::new().name("solder-simulate".into()).stack_size(STACK_BYTES);
-                // One that cannot be started is not needed: the others take its part.
-                builder.spawn_scoped(scope, || work.run()).ok()
-            })
-            .collect();
-        first = work.run();
-        for helper in helpers {
-            let ended = helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            if first.is_ok() {
-                first = ended;
-            }
+    for round in 1.. {
+        work.run_all(workers)?;
+        let (missed, again) =
+            std::mem::take(&mut *work.missed.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if again.is_empty() {
+            break;
         }
-    });
-    first?;
+        prefetch::fetch(snapshot, &missed)?;
+        work.guesses = round < prefetch::MAX_ROUNDS;
+        work.chunks = again;
+        work.next = AtomicUsize::new(0);
+    }
     let mut parts = work.done.into_inner().unwrap_or_else(PoisonError::into_inner);
     parts.sort_unstable_by_key(|(start, _)| *start);
-    let mut parts = parts.into_iter().map(|(_, columns)| columns);
-    let mut all = parts.next().unwrap_or_else(|| Columns::new(0, options.logs, options.diffs));
-    all.status.reserve(calls.len().saturating_sub(all.len()));
-    parts.for_each(|part| all.append(part));
+    let output = parts.iter().map(|(_, part)| part.output.len()).sum();
+    let mut all = Columns::new(calls.len(), options.logs, options.diffs);
+    all.output.reserve_exact(output);
+    parts.into_iter().for_each(|(_, part)| all.append(part));
     Ok(all)
+}
+
+/// Cuts calls into chunks that become smaller towards the end, so that all workers end at about the same time.
+fn chunks(calls: usize, workers: usize) -> Vec<Range<usize>> {
+    let mut chunks = Vec::new();
+    let mut start = 0;
+    while start < calls {
+        let left = calls - start;
+        let length =
+            if workers == 1 { CHUNK } else { (left / (workers * 4)).clamp(LEAST_FOR_A_WORKER, CHUNK) };
+        chunks.push(start..start + length.min(left));
+        start += length.min(left);
+    }
+    chunks
 }
 
 struct Work<'w> {
@@ -111,27 +120,63 @@ struct Work<'w> {
     options: &'w BatchOptions,
     progress: &'w Progress,
     cancel: &'w AtomicBool,
-    chunk: usize,
     alone: bool,
+    /// Whether what is not known is guessed, and the chunk runs again when it is.
+    guesses: bool,
+    /// The chunks that are to run.
+    chunks: Vec<Range<usize>>,
     next: AtomicUsize,
     failed: AtomicBool,
     done: Mutex<Vec<(usize, Columns)>>,
+    /// What was guessed, and the chunks that did so.
+    missed: Mutex<(Vec<Ticket>, Vec<Range<usize>>)>,
 }
 
 impl Work<'_> {
+    /// Runs every chunk of `chunks`, on the threads that blocks run on: they stay from batch to batch, with their memory.
+    fn run_all(&self, workers: usize) -> Result<(), EngineError> {
+        let workers = workers.min(self.chunks.len());
+        if workers <= 1 {
+            return self.run();
+        }
+        let (mut own, helpers) = (Ok(()), Mutex::new(Ok(Ok(()))));
+        let help = |_| {
+            // Whoever waits for a helper would wait for ever for one that unwound.
+            let ended = catch_unwind(AssertUnwindSafe(|| self.run()));
+            if !matches!(ended, Ok(Ok(()))) {
+                self.failed.store(true, Ordering::Relaxed);
+                *helpers.lock().unwrap_or_else(PoisonError::into_inner) = ended;
+            }
+        };
+        pool::run(workers, &help, || own = self.run())?;
+        let helpers = helpers.into_inner().unwrap_or_else(PoisonError::into_inner);
+        own.and(helpers.unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+
     fn run(&self) -> Result<(), EngineError> {
         // One chunk's transactions are written over the last one's.
         let mut txs: Vec<Transaction> = Vec::new();
         let own = OwnCode::new(self.snapshot);
         let reader: &dyn StateReader = if self.alone { self.snapshot } else { &own };
-        loop {
-            let start = self.next.fetch_add(self.chunk, Ordering::Relaxed);
-            if start >= self.calls.len() || self.failed.load(Ordering::Relaxed) {
-                return Ok(());
+        while !self.failed.load(Ordering::Relaxed) {
+            let Some(chunk) = self.chunks.get(self.next.fetch_add(1, Ordering::Relaxed)).cloned() else {
+                break;
+            };
+            let (start, end) = (chunk.start, chunk.end);
+            let guess = self.guesses.then(|| Guess::new(reader));
+            let reader = guess.as_ref().map_or(reader, |guess| guess as &dyn StateReader);
+            let columns = self.run_chunk(start, end, &mut txs, reader);
+            let mut missed = guess.as_ref().map(Guess::take_missed).unwrap_or_default();
+            if !missed.is_empty() && !self.cancel.load(Ordering::Relaxed) {
+                // Whatever it gave, errors too, came from guesses.
+                let mut all = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+                all.0.append(&mut missed);
+                all.1.push(chunk);
+                continue;
             }
-            let end = (start + self.chunk).min(self.calls.len());
-            match self.run_chunk(start, end, &mut txs, reader) {
+            match columns {
                 Ok(columns) => {
+                    self.progress.0.fetch_add(end - start, Ordering::Relaxed);
                     self.done.lock().unwrap_or_else(PoisonError::into_inner).push((start, columns));
                 }
                 Err(error) => {
@@ -140,6 +185,7 @@ impl Work<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     fn run_chunk(
@@ -153,9 +199,7 @@ impl Work<'_> {
         let environment = self.snapshot.environment();
         let chain_id = environment.chain.id;
         txs.resize_with(end - start, Transaction::default);
-        for (index, tx) in (start..).zip(txs.iter_mut()) {
-            self.calls.fill(index, chain_id, tx);
-        }
+        self.calls.fill(start..end, chain_id, txs);
         let mut machine = machine_on(environment, reader, self.options.relaxed, &idle, self.cancel);
         if txs.iter().all(|tx| tx.gas_limit <= SHORT_GAS) {
             machine = machine.unwatched();
@@ -180,9 +224,6 @@ impl Work<'_> {
                 }
                 Err(EngineError::Rejected(rejection)) => columns.reject(index, &rejection),
                 Err(fault) => return Err(fault),
-            }
-            if index % 64 == 63 {
-                self.progress.0.fetch_add(64, Ordering::Relaxed);
             }
         }
         Ok(columns)

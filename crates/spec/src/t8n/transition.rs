@@ -133,6 +133,7 @@ fn execute(
         memory: trace.memory,
         return_data: trace.return_data,
         no_stack: !trace.stack,
+        ..TraceFields::default()
     };
     let traces = options.trace.as_ref().map(|trace| TraceFiles { names, fields: fields(trace) });
     let reader = InputState { state, missing: AtomicU64::new(NONE_MISSING) };

@@ -13,7 +13,9 @@ leaves that range. So a right ``C`` always passes.
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from solder.coprocessors.ai.artefact import Artefact
+    from solder.coprocessors.ai.reference.site import Site
 
 __all__ = [
     "PRIME",
@@ -77,13 +80,16 @@ class RunCheck:
     """What a check of a whole run found.
 
     ``failed`` names the product or the output that is wrong. ``error_probability`` bounds the chance that any of the
-    ``products`` is wrong and passed.
+    ``products`` is wrong and passed. ``product_seconds`` went into the checks of products, ``other_seconds`` into
+    computing what lies between them.
     """
 
     holds: bool
     failed: str | None
     products: int
     error_probability: float
+    product_seconds: float = dataclasses.field(default=0.0, compare=False)
+    other_seconds: float = dataclasses.field(default=0.0, compare=False)
 
 
 def reexecute(
@@ -133,42 +139,59 @@ def check_run(
     trust. A seed repeats the random vectors, for tests only (see ``check_product``). Raises InputError as
     ``reexecute`` does.
     """
-    import numpy as np
-
     from solder.coprocessors.ai.reference import bind_inputs
     from solder.coprocessors.ai.reference.site import Value
 
+    began = time.perf_counter()
     _, found = bind_inputs(artefact, inputs)
-    checked = 0
-    probability = float(PRIME) ** -rounds
+    checked, product_seconds = 0, 0.0
+
+    def told(failed: str | None) -> RunCheck:
+        other_seconds = time.perf_counter() - began - product_seconds
+        probability = min(checked * float(PRIME) ** -rounds, 1.0)
+        return RunCheck(failed is None, failed, checked, probability, product_seconds, other_seconds)
+
     for site in artefact.sites:
         name, *others = site.node.outputs
         if site.operator.name == "linear":
-            if name not in sums:
-                raise InputError("the sums of this node are missing", field=name)
-            rows = found[site.node.inputs[0]].astype(np.int8)
-            weight, *bias = (operand for operand in site.operands[1:] if not isinstance(operand, Value))
-            product = sums[name] - bias[0] if bias else sums[name]
-            if product.shape != (*rows.shape[:-1], len(weight)) or product.dtype != np.int32:
-                raise InputError(f"{product.dtype} {product.shape} are not the node's sums", field=name)
-            flat = product.reshape(-1, len(weight))
-            left = rows.reshape(-1, rows.shape[-1])
+            start = time.perf_counter()
+            check = _check_site(site, found, sums, rounds, seed)
+            product_seconds += time.perf_counter() - start
             checked += 1
-            check = check_product(left, weight.T.astype(np.int8), flat, rounds=rounds, seed=seed)
             if not check.holds:
-                return RunCheck(holds=False, failed=name, products=checked, error_probability=checked * probability)
-            found[name] = sums[name].astype(np.int64)
+                return told(name)
+            found[name] = sums[name].astype("int64")
             continue
         operands = [
-            found[operand_name] if isinstance(operand, Value) else operand.astype(np.int64)
+            found[operand_name] if isinstance(operand, Value) else operand.astype("int64")
             for operand_name, operand in zip(site.node.inputs, site.operands, strict=True)
         ]
         found.update(zip((name, *others), site.operator.run(site, operands), strict=True))
     for output in artefact.graph.outputs:
         expected = found[output.name].astype(f"int{artefact.values[output.name].bits}")
         if _difference(output.name, expected, claimed) is not None:
-            return RunCheck(holds=False, failed=output.name, products=checked, error_probability=checked * probability)
-    return RunCheck(holds=True, failed=None, products=checked, error_probability=checked * probability)
+            return told(output.name)
+    return told(None)
+
+
+def _check_site(
+    site: Site, found: Mapping[str, NDArray[Any]], sums: Mapping[str, NDArray[Any]], rounds: int, seed: int | None
+) -> ProductCheck:
+    """The check of one dense layer's claimed sums."""
+    import numpy as np
+
+    from solder.coprocessors.ai.reference.site import Value
+
+    name = site.node.outputs[0]
+    if name not in sums:
+        raise InputError("the sums of this node are missing", field=name)
+    rows = found[site.node.inputs[0]].astype(np.int8)
+    weight, *bias = (operand for operand in site.operands[1:] if not isinstance(operand, Value))
+    product = sums[name] - bias[0] if bias else sums[name]
+    if product.shape != (*rows.shape[:-1], len(weight)) or product.dtype != np.int32:
+        raise InputError(f"{product.dtype} {product.shape} are not the node's sums", field=name)
+    flat = product.reshape(-1, len(weight))
+    return check_product(rows.reshape(-1, rows.shape[-1]), weight.T.astype(np.int8), flat, rounds=rounds, seed=seed)
 
 
 def operations_of_product(rows: int, inner: int, columns: int) -> int:

@@ -4,4 +4,4 @@ mod lanes;
 mod words;
 
 pub(crate) use lanes::tiles;
-pub(crate) use words::{finish_tile, moments, normalise, requantise_row, scale_row, weigh};
+pub(crate) use words::{divide, finish_tile, moments, normalise, requantise_row, weigh};

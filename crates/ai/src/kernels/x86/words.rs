@@ -2,12 +2,14 @@
 
 use std::arch::x86_64::*;
 
-use super::super::attention::{Attention, Keys, weigh_vectors};
+use super::super::attention::{Attention, Scores, divide_vectors, weigh_vectors};
 use super::super::epilogue::Epilogue;
-use super::super::finish::{Out, Sums, finish_vectors};
+use super::super::finish::{Out, Sums};
+use super::super::finish_vectors::finish_vectors;
+use super::super::matrix::{Matrix, MatrixMut};
 use super::super::path::Path;
 use super::super::rounding::Scaling;
-use super::super::rows::{Centre, moments_vectors, normalise_vectors, requantise_vectors, scale_vectors};
+use super::super::rows::{Centre, moments_vectors, normalise_vectors, requantise_vectors};
 use super::super::words::{Element, Words};
 
 /// 4 lanes.
@@ -43,12 +45,12 @@ words! { Words128, __m128i, 4,
     fn splat_wide(value: i64) -> __m128i { _mm_set1_epi64x(value) }
     fn splat(value: i32) -> __m128i { _mm_set1_epi32(value) }
     fn multiply(x: __m128i, y: __m128i) -> __m128i { _mm_mullo_epi32(x, y) }
-    fn high_half(x: __m128i, y: __m128i, even: __m128i, odd: __m128i) -> __m128i {{
-        let low = _mm_add_epi64(_mm_mul_epi32(x, y), even);
-        let high = _mm_mul_epi32(_mm_srli_epi64::<32>(x), _mm_srli_epi64::<32>(y));
-        let high = _mm_add_epi64(high, odd);
-        _mm_blend_epi16::<0xcc>(_mm_srli_epi64::<32>(low), high)
-    }}
+    fn multiply_even(x: __m128i, y: __m128i) -> __m128i { _mm_mul_epi32(x, y) }
+    fn odd(x: __m128i) -> __m128i { _mm_srli_epi64::<32>(x) }
+    fn merge_odd(even: __m128i, odd: __m128i) -> __m128i {
+        _mm_blend_epi16::<0xcc>(_mm_srli_epi64::<32>(even), odd)
+    }
+    fn add_wide(x: __m128i, y: __m128i) -> __m128i { _mm_add_epi64(x, y) }
     fn shift_left(x: __m128i, by: u32) -> __m128i { _mm_sll_epi32(x, _mm_cvtsi32_si128(by as i32)) }
     fn shift_right(x: __m128i, by: u32) -> __m128i { _mm_sra_epi32(x, _mm_cvtsi32_si128(by as i32)) }
     fn clamp(x: __m128i, minimum: __m128i, maximum: __m128i) -> __m128i {
@@ -58,6 +60,10 @@ words! { Words128, __m128i, 4,
     fn subtract(x: __m128i, y: __m128i) -> __m128i { _mm_sub_epi32(x, y) }
     fn minimum(x: __m128i, y: __m128i) -> __m128i { _mm_min_epi32(x, y) }
     fn maximum(x: __m128i, y: __m128i) -> __m128i { _mm_max_epi32(x, y) }
+    fn largest(x: __m128i) -> __m128i {{
+        let x = _mm_max_epi32(x, _mm_shuffle_epi32::<0b01_00_11_10>(x));
+        _mm_max_epi32(x, _mm_shuffle_epi32::<0b10_11_00_01>(x))
+    }}
     fn store(to: *mut i32, x: __m128i) { _mm_storeu_si128(to.cast(), x) }
     fn store_int16(to: *mut i16, x: __m128i) { _mm_storel_epi64(to.cast(), _mm_packs_epi32(x, x)) }
     fn store_int8(to: *mut i8, x: __m128i) {{
@@ -75,12 +81,12 @@ words! { Words256, __m256i, 8,
     fn splat_wide(value: i64) -> __m256i { _mm256_set1_epi64x(value) }
     fn splat(value: i32) -> __m256i { _mm256_set1_epi32(value) }
     fn multiply(x: __m256i, y: __m256i) -> __m256i { _mm256_mullo_epi32(x, y) }
-    fn high_half(x: __m256i, y: __m256i, even: __m256i, odd: __m256i) -> __m256i {{
-        let low = _mm256_add_epi64(_mm256_mul_epi32(x, y), even);
-        let high = _mm256_mul_epi32(_mm256_srli_epi64::<32>(x), _mm256_srli_epi64::<32>(y));
-        let high = _mm256_add_epi64(high, odd);
-        _mm256_blend_epi32::<0xaa>(_mm256_srli_epi64::<32>(low), high)
-    }}
+    fn multiply_even(x: __m256i, y: __m256i) -> __m256i { _mm256_mul_epi32(x, y) }
+    fn odd(x: __m256i) -> __m256i { _mm256_srli_epi64::<32>(x) }
+    fn merge_odd(even: __m256i, odd: __m256i) -> __m256i {
+        _mm256_blend_epi32::<0xaa>(_mm256_srli_epi64::<32>(even), odd)
+    }
+    fn add_wide(x: __m256i, y: __m256i) -> __m256i { _mm256_add_epi64(x, y) }
     fn shift_left(x: __m256i, by: u32) -> __m256i { _mm256_sll_epi32(x, _mm_cvtsi32_si128(by as i32)) }
     fn shift_right(x: __m256i, by: u32) -> __m256i { _mm256_sra_epi32(x, _mm_cvtsi32_si128(by as i32)) }
     fn clamp(x: __m256i, minimum: __m256i, maximum: __m256i) -> __m256i {
@@ -90,6 +96,11 @@ words! { Words256, __m256i, 8,
     fn subtract(x: __m256i, y: __m256i) -> __m256i { _mm256_sub_epi32(x, y) }
     fn minimum(x: __m256i, y: __m256i) -> __m256i { _mm256_min_epi32(x, y) }
     fn maximum(x: __m256i, y: __m256i) -> __m256i { _mm256_max_epi32(x, y) }
+    fn largest(x: __m256i) -> __m256i {{
+        let x = _mm256_max_epi32(x, _mm256_permute2x128_si256::<1>(x, x));
+        let x = _mm256_max_epi32(x, _mm256_shuffle_epi32::<0b01_00_11_10>(x));
+        _mm256_max_epi32(x, _mm256_shuffle_epi32::<0b10_11_00_01>(x))
+    }}
     fn store(to: *mut i32, x: __m256i) { _mm256_storeu_si256(to.cast(), x) }
     fn store_int16(to: *mut i16, x: __m256i) {
         _mm_storeu_si128(to.cast(), _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x)))
@@ -109,12 +120,12 @@ words! { Words512, __m512i, 16,
     fn splat_wide(value: i64) -> __m512i { _mm512_set1_epi64(value) }
     fn splat(value: i32) -> __m512i { _mm512_set1_epi32(value) }
     fn multiply(x: __m512i, y: __m512i) -> __m512i { _mm512_mullo_epi32(x, y) }
-    fn high_half(x: __m512i, y: __m512i, even: __m512i, odd: __m512i) -> __m512i {{
-        let low = _mm512_add_epi64(_mm512_mul_epi32(x, y), even);
-        let high = _mm512_mul_epi32(_mm512_srli_epi64::<32>(x), _mm512_srli_epi64::<32>(y));
-        let high = _mm512_add_epi64(high, odd);
-        _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(low), high)
-    }}
+    fn multiply_even(x: __m512i, y: __m512i) -> __m512i { _mm512_mul_epi32(x, y) }
+    fn odd(x: __m512i) -> __m512i { _mm512_srli_epi64::<32>(x) }
+    fn merge_odd(even: __m512i, odd: __m512i) -> __m512i {
+        _mm512_mask_shuffle_epi32::<0xf5>(odd, 0x5555, even)
+    }
+    fn add_wide(x: __m512i, y: __m512i) -> __m512i { _mm512_add_epi64(x, y) }
     fn shift_left(x: __m512i, by: u32) -> __m512i { _mm512_sll_epi32(x, _mm_cvtsi32_si128(by as i32)) }
     fn shift_right(x: __m512i, by: u32) -> __m512i { _mm512_sra_epi32(x, _mm_cvtsi32_si128(by as i32)) }
     fn clamp(x: __m512i, minimum: __m512i, maximum: __m512i) -> __m512i {
@@ -124,6 +135,12 @@ words! { Words512, __m512i, 16,
     fn subtract(x: __m512i, y: __m512i) -> __m512i { _mm512_sub_epi32(x, y) }
     fn minimum(x: __m512i, y: __m512i) -> __m512i { _mm512_min_epi32(x, y) }
     fn maximum(x: __m512i, y: __m512i) -> __m512i { _mm512_max_epi32(x, y) }
+    fn largest(x: __m512i) -> __m512i {{
+        let x = _mm512_max_epi32(x, _mm512_shuffle_i64x2::<0b01_00_11_10>(x, x));
+        let x = _mm512_max_epi32(x, _mm512_shuffle_i64x2::<0b10_11_00_01>(x, x));
+        let x = _mm512_max_epi32(x, _mm512_shuffle_epi32::<0b01_00_11_10>(x));
+        _mm512_max_epi32(x, _mm512_shuffle_epi32::<0b10_11_00_01>(x))
+    }}
     fn store(to: *mut i32, x: __m512i) { _mm512_storeu_si512(to.cast(), x) }
     fn store_int16(to: *mut i16, x: __m512i) { _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(x)) }
     fn store_int8(to: *mut i8, x: __m512i) { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(x)) }
@@ -177,17 +194,17 @@ by_width! {
     ///
     /// # Safety
     /// As `weigh_vectors`; the machine has the path, which is not the scalar one.
-    weigh(attention: &Attention, keys: Keys<'_>, weights: &mut [i8]) -> u32,
+    weigh(attention: &Attention, scored: Scores<'_>, weights: &mut [i8], totals: &mut [u32]),
     weigh_vectors, weigh128, weigh256, weigh512
 }
 
 by_width! {
-    /// `scale_vectors` with the vectors of the path.
+    /// `divide_vectors` with the vectors of the path.
     ///
     /// # Safety
-    /// As `scale_vectors`; the machine has the path, which is not the scalar one.
-    scale_row<T>(scaling: &Scaling, x: &[i32], out: &mut [T]),
-    scale_vectors, scale128, scale256, scale512
+    /// The machine has the path, which is not the scalar one.
+    divide<T>(attention: &Attention, sums: Matrix<'_, i32>, totals: &[u32], out: MatrixMut<'_, T>),
+    divide_vectors, divide128, divide256, divide512
 }
 
 by_width! {

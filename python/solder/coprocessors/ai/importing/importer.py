@@ -26,6 +26,7 @@ from solder.coprocessors.ai.importing.float_run import BATCH, SEQUENCE, FloatRun
 from solder.coprocessors.ai.importing.layers import Source
 from solder.coprocessors.ai.importing.lower import lower_layers
 from solder.coprocessors.ai.importing.lowering import Lowering
+from solder.coprocessors.ai.importing.quantised import without_quantisers
 from solder.coprocessors.ai.importing.read import SourceGraph, read_bytes, read_file
 from solder.coprocessors.ai.importing.recognise import recognise
 from solder.coprocessors.ai.importing.report import ImportReport, measure
@@ -104,7 +105,7 @@ def import_model(
             settings = replace(settings, tokeniser_sha256=_sha256(source / "tokenizer.json"))
     else:
         read = read_file(source)
-    rewritten = rewrite(read)
+    rewritten = rewrite(without_quantisers(read))
     graph_named = replace(rewritten.graph, inputs=name_axes(rewritten.graph))
     steps = _Steps(rewritten, graph_named, settings, progress)
     try:

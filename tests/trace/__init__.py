@@ -1,0 +1,1 @@
+"""Traces: against go-ethereum, by invariants, by named programs."""
