@@ -88,7 +88,7 @@ wheel: $(VENV)/.wheel
 
 lock: $(VENV)/.deps
 	$(BIN)/python -m pip install --quiet pip-tools
-	cd requirements && for name in dev run wheel oracle train bench; do \
+	cd requirements && for name in dev run wheel oracle train bench npm; do \
 	  CUSTOM_COMPILE_COMMAND="make lock" ../$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file $$name.txt $$name.in || exit 1; \
 	done

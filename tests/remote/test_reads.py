@@ -200,6 +200,16 @@ def test_reads_what_only_a_whole_state_has_is_a_fault(remote: Callable[..., sold
     assert unsupported.value.code == "Fault.REMOTE_UNSUPPORTED"
 
 
+def test_reads_destroying_unknown_storage_is_a_fault(remote: Callable[..., solder.State], deployed: Deployed) -> None:
+    destroy = "0x33ff"
+    old = remote(fork="Shanghai").set_code(deployed.tokens[0], destroy)
+    assert old.call(deployed.tokens[0]).ok  # nothing of it is kept, so that nobody asks what was there
+    with pytest.raises(solder.Fault) as unsupported:
+        old.transact(deployed.tokens[0])
+    assert unsupported.value.code == "Fault.REMOTE_UNSUPPORTED"
+    assert remote().set_code(deployed.tokens[0], destroy).transact(deployed.tokens[0]).ok
+
+
 def test_reads_lists_bundles_and_estimates(remote: Callable[..., solder.State], node: Node, deployed: Deployed) -> None:
     state = remote()
     move = call_data("transfer(address,uint256)", holder(1), 5)

@@ -134,6 +134,22 @@ def test_batch_bad_columns_are_named(fields: dict[str, Any], field: str) -> None
     assert caught.value.field == field
 
 
+def test_batch_what_some_calls_leave_out_is_the_states(state: solder.State) -> None:
+    calls: list[dict[str, Any]] = [
+        {"to": CAROL, "data": word(1)},
+        {"to": CAROL, "data": word(2), "sender": ALICE, "gas_limit": 100_000},
+        {"to": CAROL, "data": word(3), "gas_limit": 5, "sender": None},
+        {"to": BOB, "value": 1},
+    ]
+    results = state.prank(BOB).simulate(calls, logs=True)
+    assert results.status_names() == ["success", "success", "rejected", "rejected"]
+    assert results.logs is not None
+    callers = [topic[-20:] for topic in results.logs.column("topic0").to_list()]
+    assert callers == [BOB, ALICE]
+    alone = state.prank(BOB).call(**calls[0])
+    assert results.gas_used[0] == alone.gas_used
+
+
 @pytest.mark.parametrize(
     ("call", "field"),
     [
@@ -141,7 +157,6 @@ def test_batch_bad_columns_are_named(fields: dict[str, Any], field: str) -> None
         ({"to": CAROL, "data": "0x1"}, "[1].data"),
         ({"to": CAROL, "value": -5}, "[1].value"),
         ({"to": CAROL, "valeu": 5}, "[1].valeu"),
-        ({"to": CAROL, "gas_limit": 5}, "gas_limit"),
         ([], "[1]"),
     ],
 )

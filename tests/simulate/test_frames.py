@@ -117,6 +117,17 @@ def test_frames_empty_results_have_the_same_columns(results: solder.Results) -> 
         assert pl.DataFrame(one).schema == pl.DataFrame(other).schema
 
 
+def test_frames_of_several_batches_are_put_together(results: solder.Results) -> None:
+    """The schema is the same whatever is in it: no log, a creation, a rejection."""
+    state = solder.State({CAROL: {"code": bytes.fromhex("60006000a0")}})
+    calls: list[dict[str, Any]] = [{"to": None, "data": b"\0"}, {"to": CAROL}, {"to": BOB, "value": 1}]
+    others = [state.simulate([call], logs=True, diffs=True) for call in calls]
+    assert pa.concat_tables(pa.table(one) for one in (results, *others)).num_rows == 1003
+    assert pa.concat_tables(pa.table(one.logs) for one in (results, *others)).num_rows == 1001
+    assert pa.concat_tables(pa.table(one.diffs) for one in (results, *others)).schema == pa.table(results.diffs).schema
+    assert pl.concat([pl.DataFrame(one) for one in (results, *others)])["created"].null_count() == 1002
+
+
 def test_frames_columns_go_back_into_calls(results: solder.Results) -> None:
     """What one batch gave is a column of the next: the outputs as words, without Python objects for each."""
     table = pa.table(results)

@@ -18,7 +18,7 @@ EVIL = "<script>alert('&')</script>"
 
 
 class Reader(HTMLParser):
-    """Every cell's text, what is shown under the pointer, and the tags that were seen; an unbalanced table is an error."""
+    """Cells, what is shown under the pointer, and tags; an unbalanced table is an error."""
 
     def __init__(self) -> None:
         super().__init__()

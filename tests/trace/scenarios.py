@@ -208,6 +208,7 @@ SCENARIOS: dict[str, Scenario] = {
     "poor_call": Scenario({A: assemble(call(B, value=10**6), call(B, value=1, gas=0))}),
     "no_gas_for_call": Scenario({A: assemble(call(B, value=1))}, gas=24_000),
     "sentry": Scenario({A: assemble(call(B, value=1, gas=0)), B: assemble(1, 0, "SSTORE")}),
+    "names": Scenario({A: assemble("hex:44", "POP", 1, 0, "SHA3", "hex:ec")}),
     "access": Scenario({A: assemble(0, "SLOAD", 1, "TSTORE", 0, "TLOAD")}, fork="Cancun"),
     **{
         f"create_fails_{name}": Scenario({A: assemble(created(init))}, gas=300_000)

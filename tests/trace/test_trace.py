@@ -105,7 +105,7 @@ def test_trace_steps_are_made_while_they_are_read(state: solder.State) -> None:
         trace.struct_logger()
     assert MAX_STEPS == 1_000_000
     start = time.perf_counter()
-    assert sum(1 for _ in trace.step_lines("struct")) > 2_000_000
+    assert sum(1 for _ in trace.step_lines("struct")) > 1_900_000
     whole = time.perf_counter() - start
     print(f"the first steps after {early:.3f} s, all after {whole:.1f} s")
     assert early < whole / 2

@@ -119,6 +119,11 @@ pub fn error_codes() -> Vec<(&'static str, &'static str)> {
         let name = code.name();
         (if name.starts_with("TransactionException.") { "transaction" } else { "block" }, name)
     });
-    let faults = Fault::NAMES.iter().copied().chain([PANIC, COPROCESSOR]).chain(solder_remote::Kind::CODES.iter().copied()).map(|name| ("fault", name));
+    let faults = Fault::NAMES
+        .iter()
+        .copied()
+        .chain([PANIC, COPROCESSOR])
+        .chain(solder_remote::Kind::CODES.iter().copied())
+        .map(|name| ("fault", name));
     rejections.chain(faults).collect()
 }

@@ -288,6 +288,7 @@ impl PyState {
         let (number, fork, id) = (environment.header.number, environment.fork, environment.chain.id);
         let size = match self.inner.memory() {
             Ok(memory) if self.inner.depth() == 0 => format!("{} accounts", memory.len()),
+            Err(_) if self.inner.depth() == 0 => "of a node".into(),
             _ => format!("{} layers over a base", self.inner.depth()),
         };
         format!("<State {size}, chain {id}, block {number}, {fork}>")

@@ -89,7 +89,7 @@ impl Drop for Steps {
 fn run(subject: &Subject, sink: &Sink, cancel: &AtomicBool) -> Result<Outcome, EngineError> {
     let idle = Transaction::default();
     let tracer = StepTracer::new(sink.fields);
-    let mut machine = Machine::new(subject.setup(cancel), &idle, tracer);
+    let mut machine = Machine::new(subject.setup(&subject.snapshot, cancel), &idle, tracer);
     Ok(Outcome::new(machine.transact(0, &subject.tx, Some(sink))?))
 }
 

@@ -9,6 +9,7 @@ use solder_engine::trace::CallTrace;
 use solder_engine::{ChangeSet, EngineError, Fork, Transaction};
 use solder_simulate::Snapshot;
 use solder_simulate::call::Outcome;
+use solder_simulate::prefetch::prefetched;
 
 /// A transaction and what it runs on.
 #[derive(Clone)]
@@ -36,15 +37,15 @@ pub struct Traced {
 }
 
 impl Subject {
-    /// What a machine for it is made of.
-    pub(crate) fn setup<'a>(&'a self, cancel: &'a AtomicBool) -> Setup<'a> {
+    /// What a machine for it is made of; `reader` is the snapshot, or one that asks for what it reads ahead of it.
+    pub(crate) fn setup<'a>(&self, reader: &'a Snapshot, cancel: &'a AtomicBool) -> Setup<'a> {
         let seen = self.snapshot.environment();
         let mut cfg = environment::config(&seen.chain, seen.fork, &seen.header);
         self.relaxed.set(&mut cfg);
         Setup {
             cfg,
             env: environment::block_env(&seen.chain, seen.fork, &seen.header),
-            reader: &self.snapshot,
+            reader,
             record_accesses: false,
             net_gas_metering: seen.fork == Fork::Constantinople,
             cancel: Some(cancel),
@@ -53,10 +54,12 @@ impl Subject {
 
     /// Runs it with the call tracer.
     pub fn trace(self, cancel: &AtomicBool) -> Result<Traced, EngineError> {
-        let idle = Transaction::default();
-        let mut machine = Machine::tracing(self.setup(cancel), &idle);
-        let (result, trace) = machine.trace(&self.tx)?;
-        let (changes, _) = machine.finish()?;
+        let (result, trace, changes) = prefetched(&self.snapshot, |seen| {
+            let idle = Transaction::default();
+            let mut machine = Machine::tracing(self.setup(seen, cancel), &idle);
+            let (result, trace) = machine.trace(&self.tx)?;
+            Ok::<_, EngineError>((result, trace, machine.finish()?.0))
+        })?;
         Ok(Traced { outcome: Outcome::new(result), changes, trace, subject: Arc::new(self) })
     }
 }

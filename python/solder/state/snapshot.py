@@ -214,11 +214,22 @@ class State(_native.State):
 
         An invalid call (funds, gas below the intrinsic cost) is a row with status "rejected", not an exception.
         """
-        batch = calls if isinstance(calls, Calls) else Calls.from_list(calls)
+        batch = calls if isinstance(calls, Calls) else self._batch_of(calls)
         tables = self.simulate_columns(
             batch, workers=checked_workers(workers), logs=logs, diffs=diffs, output=output, progress=progress
         )
         return Results(*tables)
+
+    def _batch_of(self, calls: Sequence[Mapping[str, Any]]) -> Calls:
+        """A list as columns; where only some name a sender or a gas limit, the others have this state's."""
+        try:
+            return Calls.from_list(calls)
+        except InputError as error:
+            defaults = {"sender": self.sender, "gas_limit": self.block["gas_limit"]}
+            if error.field not in defaults:
+                raise
+        named = ({name: value for name, value in call.items() if value is not None} for call in calls)
+        return Calls.from_list([{**defaults, **call} for call in named])
 
     async def simulate_async(
         self,

@@ -8,7 +8,7 @@ use super::finish_vectors::Constants;
 use super::matrix::{Matrix, MatrixMut};
 use super::path::{Kernel, Path};
 use super::rounding::{Reciprocal, Scaling};
-use super::words::{Element, LANES_MOST, Words, load_rest, store_rest};
+use super::words::{Element, Words, load_rest, store_rest};
 
 /// int8 rows and their scales: `x` is about `rows * (scale << scale_shift) / 127`. No value of x is -2^31 by admission.
 ///
@@ -62,7 +62,9 @@ fn requantise_row<T: Element>(path: Path, x: &[T], scale_shift: u32, out: &mut [
 /// The largest magnitude of a row.
 #[inline(always)]
 fn largest<T: Element>(x: &[T]) -> u32 {
-    x.iter().fold(0, |largest, &x| largest.max(x.into().unsigned_abs()))
+    // Both ends in the type itself: as many lanes as a vector has of it.
+    let ends = x.iter().fold((T::default(), T::default()), |(low, high), &x| (low.min(x), high.max(x)));
+    ends.0.into().unsigned_abs().max(ends.1.into().unsigned_abs())
 }
 
 /// A row's scale, and what makes its values int8; none if they are all 0.
@@ -96,13 +98,7 @@ pub(crate) unsafe fn requantise_vectors<W: Words, T: Element>(
     // the vectors need.
     unsafe {
         let rest = load_rest::<W, T>(&x[whole..]);
-        let mut most = W::magnitude(rest);
-        for at in (0..whole).step_by(W::LANES) {
-            most = W::maximum(most, W::magnitude(T::load::<W>(x.as_ptr().add(at))));
-        }
-        let mut lanes = [0; LANES_MOST];
-        W::store(lanes.as_mut_ptr(), most);
-        let (scale, scaling) = row_scale(largest(&lanes), scale_shift);
+        let (scale, scaling) = row_scale(largest(x), scale_shift);
         let Some(scaling) = scaling else {
             out.fill(0);
             return scale;

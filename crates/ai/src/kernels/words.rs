@@ -50,8 +50,6 @@ pub(crate) trait Words {
     unsafe fn shift_right(x: Self::Vector, by: u32) -> Self::Vector;
     /// The larger of each pair, then the smaller with `maximum`.
     unsafe fn clamp(x: Self::Vector, minimum: Self::Vector, maximum: Self::Vector) -> Self::Vector;
-    /// The magnitudes.
-    unsafe fn magnitude(x: Self::Vector) -> Self::Vector;
     /// The sums.
     unsafe fn add(x: Self::Vector, y: Self::Vector) -> Self::Vector;
     /// The differences.
@@ -74,7 +72,7 @@ pub(crate) trait Words {
 pub(crate) const LANES_MOST: usize = 16;
 
 /// A type that a vector of int32 is stored as.
-pub(crate) trait Element: Copy + Default + Into<i32> {
+pub(crate) trait Element: Copy + Default + Ord + Into<i32> {
     /// The value, which lies within the type.
     fn narrow(value: i32) -> Self;
 

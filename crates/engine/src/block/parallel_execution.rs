@@ -1,5 +1,6 @@
 //! The transactions of a block on several workers: the block's own rules, asked in block order.
 
+use alloy_primitives::{Address, TxKind, map::HashMap};
 use revm::context::result::ExecutionResult;
 
 use super::execution::{GasCounters, receipt};
@@ -71,7 +72,7 @@ const TRANSFER: Expected = Expected { serial: 550, shared: 1_000 };
 const CALL_NANOSECONDS: u64 = 500;
 /// Calls use some of what their gas limit allows: picoseconds for a unit of it, up to a bound.
 const CALL_PICOSECONDS_PER_GAS: u64 = 30;
-const MOST_CALL_NANOSECONDS: u64 = 30_000;
+const MOST_CALL_NANOSECONDS: u64 = 20_000;
 /// Percent that a call takes longer on a worker.
 const CALL_SHARED_PERCENT: u64 = 110;
 /// Until another worker is awake and at work, and gone again.
@@ -86,14 +87,27 @@ fn expected(tx: &Transaction) -> Expected {
     Expected { serial, shared: serial * CALL_SHARED_PERCENT / 100 }
 }
 
-/// Whether several workers are expected to end sooner than one that runs the block serially.
+/// A block that takes longer is shared whatever its calls depend on: repairing is cheap beside it.
+const SURELY_NANOSECONDS: u64 = 500_000;
+
+/// Whether several workers are expected to end sooner than one that runs the block serially. In a small block, calls of
+/// one sender to one contract are taken to wait for each other.
 fn is_worth_sharing(transactions: &[Transaction], workers: usize) -> bool {
     let (mut serial, mut shared) = (0, 0);
     for cost in transactions.iter().map(expected) {
         serial += cost.serial;
         shared += cost.shared;
     }
-    WAKING_NANOSECONDS + shared / workers.max(1) as u64 <= serial
+    shared /= workers.max(1) as u64;
+    if WAKING_NANOSECONDS + shared > serial || serial > SURELY_NANOSECONDS {
+        return WAKING_NANOSECONDS + shared <= serial;
+    }
+    let mut chains: HashMap<(Address, TxKind), u64> = HashMap::default();
+    for tx in transactions.iter().filter(|tx| !tx.input.is_empty()) {
+        *chains.entry((tx.sender, tx.to)).or_default() += expected(tx).serial;
+    }
+    let longest = chains.into_values().max().unwrap_or(0);
+    WAKING_NANOSECONDS + shared.max(longest) <= serial
 }
 
 /// Why a block is better run where it is, or on how many workers it is worth to run.
@@ -117,8 +131,13 @@ mod tests {
     use super::*;
 
     fn calls(count: usize, gas_limit: u64) -> Vec<Transaction> {
-        let tx = Transaction { gas_limit, input: vec![1; 68].into(), ..Transaction::default() };
-        vec![tx; count]
+        let call = |number| Transaction {
+            sender: Address::with_last_byte(number as u8),
+            gas_limit,
+            input: vec![1; 68].into(),
+            ..Transaction::default()
+        };
+        (0..count).map(call).collect()
     }
 
     #[test]
@@ -127,7 +146,8 @@ mod tests {
         assert!(!is_worth_sharing(&[], 2));
         assert!(!is_worth_sharing(&calls(10, 50_000), 2));
         assert!(is_worth_sharing(&calls(100, 100_000), 2));
-        assert!(is_worth_sharing(&calls(4, 30_000_000), 2));
+        assert!(is_worth_sharing(&calls(8, 30_000_000), 2));
+        assert!(!is_worth_sharing(&vec![calls(1, 100_000)[0].clone(); 100], 2));
         // A transfer is hardly more than the work of sharing it, which more workers share, too.
         assert!(!is_worth_sharing(&transfers(300), 2));
         assert!(is_worth_sharing(&transfers(300), 8));

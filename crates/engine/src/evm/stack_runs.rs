@@ -6,7 +6,7 @@
 //! stack in some cases (memory that has to grow, short call data) is left to revm's instruction in those cases. No
 //! instruction of these asks the host anything, so a journal sees nothing of it. For machines without an inspector.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use revm::Database;
 use revm::bytecode::JumpTable;
@@ -16,8 +16,8 @@ use revm::handler::instructions::EthInstructions;
 use revm::interpreter::interpreter::{EthInterpreter, InputsImpl};
 use revm::interpreter::interpreter_types::Jumps;
 use revm::interpreter::{
-    CallInput, Instruction, InstructionContext, InstructionExecResult, InstructionResult, STACK_LIMIT,
-    SharedMemory,
+    CallInput, Instruction, InstructionContext, InstructionExecResult, InstructionResult, Interpreter,
+    STACK_LIMIT, SharedMemory,
 };
 use revm::primitives::U256;
 use revm::primitives::hardfork::SpecId;
@@ -53,24 +53,71 @@ fn begin<'a, DB: Database<Error = Fault>, J: JournalTr<Database = DB>, const WAT
     context: InstructionContext<'_, EngineContext<'a, DB, J>, EthInterpreter>,
 ) -> InstructionExecResult {
     let InstructionContext { interpreter, host } = context;
-    let Some(jumps) = interpreter.bytecode.legacy_jump_table() else {
-        return Err(InstructionResult::OpcodeNotFound);
+    let stop = || {
+        WATCHED && (host.chain.cancel.load(Ordering::Relaxed) || host.chain.abandon.load(Ordering::Relaxed))
     };
+    // The frame's loop is past the instruction that it gave us.
+    let from = interpreter.bytecode.pc() - 1;
+    execute(interpreter, from, stop, |_| {})
+}
+
+/// For a loop that counts instructions: whether a run may begin with one of these.
+pub(crate) static BEGINS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut place = 0;
+    while place < FIRST.len() {
+        table[FIRST[place] as usize] = true;
+        place += 1;
+    }
+    let mut code = PUSH1;
+    while code <= SWAP16 {
+        table[code as usize] = true;
+        code += 1;
+    }
+    table[JUMPDEST as usize] = true;
+    table
+};
+
+/// A run from where the frame stands, its instructions counted; the last of them, and what it ended with.
+#[inline]
+pub(crate) fn run_counted(
+    interpreter: &mut Interpreter<EthInterpreter>,
+    flags: [&AtomicBool; 2],
+    counts: &mut [u64; 256],
+) -> (u8, InstructionExecResult) {
+    let mut last = STOP;
+    let from = interpreter.bytecode.pc();
+    let stop = || flags.iter().any(|flag| flag.load(Ordering::Relaxed));
+    let ended = execute(interpreter, from, stop, |instruction| {
+        counts[usize::from(instruction)] += 1;
+        last = instruction;
+    });
+    if ended.is_ok() {
+        // The one that the run did not take.
+        counts[usize::from(last)] -= 1;
+    }
+    (last, ended)
+}
+
+#[inline(always)]
+fn execute(
+    interpreter: &mut Interpreter<EthInterpreter>,
+    from: usize,
+    stop: impl Fn() -> bool,
+    count: impl FnMut(u8),
+) -> InstructionExecResult {
+    let Some(jumps) = interpreter.bytecode.legacy_jump_table() else { return UNPADDED };
     let spec = interpreter.runtime_flag.spec_id;
     let mut run = Run {
         code: interpreter.bytecode.bytes_slice(),
         jumps,
-        // The frame's loop is past the instruction that it gave us.
-        pc: interpreter.bytecode.pc() - 1,
+        pc: from,
         gas: interpreter.gas.remaining(),
         has_shifts: spec.is_enabled_in(SpecId::PETERSBURG),
         has_push0: spec.is_enabled_in(SpecId::SHANGHAI),
     };
     let mut words = Words::take(interpreter.stack.data_mut());
-    let stop = || {
-        WATCHED && (host.chain.cancel.load(Ordering::Relaxed) || host.chain.abandon.load(Ordering::Relaxed))
-    };
-    let ended = run.go(&mut words, &mut interpreter.memory, &interpreter.input, stop);
+    let ended = run.go(&mut words, &mut interpreter.memory, &interpreter.input, stop, count);
     let Run { pc, gas, .. } = run;
     words.give_back(interpreter.stack.data_mut());
     interpreter.gas.set_remaining(gas);
@@ -119,7 +166,7 @@ macro_rules! shrink {
 /// JUMP or JUMPI: `$decide` takes from the stack what the instruction finds there and says whether it jumps; then it goes on
 /// behind the destination.
 macro_rules! jump {
-    ($jumps:expr, $words:ident.$decide:ident, $instruction:expr, $target:expr, $gas:ident, $next:ident) => {{
+    ($jumps:expr, $words:ident.$decide:ident, $instruction:expr, $target:expr, $gas:ident, $next:ident, $count:ident) => {{
         let is_conditional = $instruction == JUMPI;
         let (target, mut taken) = ($target, true);
         let price = if is_conditional { HIGH } else { MID };
@@ -129,6 +176,7 @@ macro_rules! jump {
                 break Err(InstructionResult::InvalidJump);
             }
             // A valid one is a JUMPDEST.
+            $count(JUMPDEST);
             run!($gas, DESTINATION, StackUnderflow, Some(()));
             $next = target + 1;
         }
@@ -142,20 +190,23 @@ impl Run<'_> {
     #[rustfmt::skip]
     fn go(
         &mut self, words: &mut Words, memory: &mut SharedMemory, input: &InputsImpl, stop: impl Fn() -> bool,
+        mut count: impl FnMut(u8),
     ) -> InstructionExecResult {
         let (code, mut pc, mut gas) = (self.code, self.pc, self.gas);
         let ended = loop {
             let Some(&instruction) = code.get(pc) else { break UNPADDED };
             let mut next = pc + 1;
+            count(instruction);
             match instruction {
                 PUSH1 => grow!(gas, VERY_LOW, words.push_bytes(code, &mut next, |[byte]| Word::small(u64::from(*byte)))),
                 PUSH2 => match code.get(next..next + 3) {
                     // The two are most jumps: the target need not pass the stack.
                     Some(&[high, low, jump @ (JUMP | JUMPI)]) if !stop() => {
                         grow!(gas, VERY_LOW, words.has_room());
+                        count(jump);
                         next += 3;
                         let target = usize::from(u16::from_be_bytes([high, low]));
-                        jump!(self.jumps, words.decide, jump, target, gas, next);
+                        jump!(self.jumps, words.decide, jump, target, gas, next, count);
                     }
                     _ => grow!(gas, VERY_LOW, words.push_bytes(code, &mut next, |bytes| Word::small(u16::from_be_bytes(*bytes).into()))),
                 },
@@ -164,9 +215,7 @@ impl Run<'_> {
                 PUSH32 => grow!(gas, VERY_LOW, words.push_bytes(code, &mut next, Word::from_bytes)),
                 PUSH3 | PUSH5 | PUSH6 | PUSH7 | PUSH8 | PUSH9 | PUSH10 | PUSH11 | PUSH12 | PUSH13 | PUSH14 | PUSH15
                 | PUSH16 | PUSH17 | PUSH18 | PUSH19 | PUSH21 | PUSH22 | PUSH23 | PUSH24 | PUSH25 | PUSH26 | PUSH27
-                | PUSH28 | PUSH29 | PUSH30 | PUSH31 => {
-                    grow!(gas, VERY_LOW, words.push_some(code, &mut next, instruction - PUSH0));
-                }
+                | PUSH28 | PUSH29 | PUSH30 | PUSH31 => grow!(gas, VERY_LOW, words.push_some(code, &mut next, instruction - PUSH0)),
                 PUSH0 if self.has_push0 => grow!(gas, BASE, words.push(Word::small(0))),
                 // revm calls every failure of DUP an overflow.
                 DUP1 => grow!(gas, VERY_LOW, words.duplicate_top()),
@@ -178,6 +227,7 @@ impl Run<'_> {
                     let drops = code.get(next) == Some(&POP);
                     shrink!(gas, words.swap(instruction - SWAP1, drops));
                     if drops {
+                        count(POP);
                         run!(gas, BASE, StackUnderflow, Some(()));
                         next += 1;
                     }
@@ -185,13 +235,14 @@ impl Run<'_> {
                 POP => {
                     run!(gas, BASE, StackUnderflow, words.pop());
                     if code.get(next) == Some(&POP) {
+                        count(POP);
                         run!(gas, BASE, StackUnderflow, words.pop());
                         next += 1;
                     }
                 }
                 JUMPDEST => run!(gas, DESTINATION, StackUnderflow, Some(())),
                 JUMP | JUMPI if stop() => break Ok(()),
-                JUMP | JUMPI => jump!(self.jumps, words.jump, instruction, words.top.index(), gas, next),
+                JUMP | JUMPI => jump!(self.jumps, words.jump, instruction, words.top.index(), gas, next, count),
                 ADD => shrink!(gas, words.binary(Word::add)),
                 SUB => shrink!(gas, words.binary(Word::sub)),
                 AND => shrink!(gas, words.binary(|one, two| one.limbs(two, |a, b| a & b))),

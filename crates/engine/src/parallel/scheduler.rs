@@ -333,8 +333,9 @@ impl Scheduler {
             }
             let conflicts = self.conflicts.entry(group).or_insert(0);
             *conflicts += 1;
-            let begun = self.groups[..self.next].iter().filter(|groups| groups.contains(&group)).count();
-            if *conflicts >= MIN_CHAIN_CONFLICTS && *conflicts * 2 >= begun {
+            // What has begun and is neither committed nor thrown away says nothing yet.
+            let kept = self.groups[..self.head].iter().filter(|groups| groups.contains(&group)).count();
+            if *conflicts >= MIN_CHAIN_CONFLICTS && *conflicts >= kept {
                 self.chained.push(group);
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use alloy_primitives::{U256, uint};
-use revm::bytecode::opcode::{self, OpCode};
+use revm::bytecode::opcode::OpCode;
 use revm::interpreter::InstructionResult;
 
 /// Why a frame failed.
@@ -139,9 +139,6 @@ const PLANNED: [(u8, &str); 16] = [
 
 /// How geth names an instruction.
 pub fn geth_name(op: u8) -> Cow<'static, str> {
-    if op == opcode::DIFFICULTY {
-        return "PREVRANDAO".into();
-    }
     let planned = PLANNED.iter().find(|(code, _)| *code == op).map(|(_, name)| *name);
     match OpCode::new(op).map(|op| op.as_str()).or(planned) {
         Some(name) => name.into(),

@@ -16,11 +16,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString};
 use revm::context_interface::transaction::AccessListItem;
 use solder_engine::Fault;
-use solder_simulate::{Base, Environment};
 use solder_simulate::batch::{
     BatchOptions, Calls, Column, Columns, DiffColumns, Field, Input, LogColumns, Progress, simulate,
 };
 use solder_simulate::call::Status;
+use solder_simulate::{Base, Environment};
 
 use super::arguments::access_list;
 use super::columns::{PyColumn, PyTable};
@@ -415,7 +415,7 @@ fn tables(columns: Columns) -> Result<Tables, ArrowError> {
     let rows = columns.status.len();
     let errors = error_column(&columns.errors, rows);
     let created: Vec<bool> = columns.created.iter().map(|address| !address.is_zero()).collect();
-    let results = RecordBatch::try_from_iter([
+    let results = table([
         ("status", Arc::new(UInt8Array::from(columns.status)) as ArrayRef),
         ("gas_used", Arc::new(UInt64Array::from(columns.gas_used))),
         ("gas_refunded", Arc::new(UInt64Array::from(columns.gas_refunded))),
@@ -424,6 +424,18 @@ fn tables(columns: Columns) -> Result<Tables, ArrowError> {
         ("error", errors),
     ])?;
     Ok((results, logs, diffs))
+}
+
+/// Columns that may have nulls.
+const NULLABLE: [&str; 6] = ["created", "error", "topic0", "topic1", "topic2", "topic3"];
+
+/// A table whose schema does not depend on its values, so that those of two batches can be put together.
+fn table<N: AsRef<str>>(columns: impl IntoIterator<Item = (N, ArrayRef)>) -> Result<RecordBatch, ArrowError> {
+    let columns = columns.into_iter().map(|(name, values)| {
+        let nullable = NULLABLE.contains(&name.as_ref());
+        (name, values, nullable)
+    });
+    RecordBatch::try_from_iter_with_nullable(columns)
 }
 
 fn error_column(errors: &[(u64, String)], rows: usize) -> ArrayRef {
@@ -474,13 +486,13 @@ fn log_table(logs: LogColumns) -> Result<RecordBatch, ArrowError> {
         columns.push((format!("topic{place}"), Arc::new(builder.finish())));
     }
     columns.push(("data".into(), binary(logs.data_offsets, logs.data)?));
-    RecordBatch::try_from_iter(columns)
+    table(columns)
 }
 
 fn diff_table(diffs: DiffColumns) -> Result<RecordBatch, ArrowError> {
     let names = diffs.field.iter().map(|field| DiffColumns::FIELDS[usize::from(*field)]);
     let fields: ArrayRef = Arc::new(LargeStringArray::from_iter_values(names));
-    RecordBatch::try_from_iter([
+    table([
         ("call", Arc::new(UInt64Array::from(diffs.call)) as ArrayRef),
         ("address", address_column(diffs.address, None)?),
         ("field", fields),

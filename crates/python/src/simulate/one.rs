@@ -38,7 +38,11 @@ fn placed<T: Send + 'static>(
     state: &Snapshot,
     job: impl FnOnce(&AtomicBool) -> Result<T, Failure> + Send + 'static,
 ) -> PyResult<T> {
-    if gas <= INLINE_GAS && matches!(state.base(), Base::Memory(_)) { inline(py, job) } else { detached(py, job) }
+    if gas <= INLINE_GAS && matches!(state.base(), Base::Memory(_)) {
+        inline(py, job)
+    } else {
+        detached(py, job)
+    }
 }
 
 fn stopped(error: EngineError) -> Failure {

@@ -40,7 +40,6 @@ words! { Words128, __m128i, 4,
     fn load(from: *const i32) -> __m128i { _mm_loadu_si128(from.cast()) }
     fn load_int16(from: *const i16) -> __m128i { _mm_cvtepi16_epi32(_mm_loadl_epi64(from.cast())) }
     fn load_int8(from: *const i8) -> __m128i { _mm_cvtepi8_epi32(_mm_cvtsi32_si128(from.cast::<i32>().read_unaligned())) }
-    fn magnitude(x: __m128i) -> __m128i { _mm_abs_epi32(x) }
     fn load_wide(from: *const i64) -> __m128i { _mm_loadu_si128(from.cast()) }
     fn splat_wide(value: i64) -> __m128i { _mm_set1_epi64x(value) }
     fn splat(value: i32) -> __m128i { _mm_set1_epi32(value) }
@@ -76,7 +75,6 @@ words! { Words256, __m256i, 8,
     fn load(from: *const i32) -> __m256i { _mm256_loadu_si256(from.cast()) }
     fn load_int16(from: *const i16) -> __m256i { _mm256_cvtepi16_epi32(_mm_loadu_si128(from.cast())) }
     fn load_int8(from: *const i8) -> __m256i { _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast())) }
-    fn magnitude(x: __m256i) -> __m256i { _mm256_abs_epi32(x) }
     fn load_wide(from: *const i64) -> __m256i { _mm256_loadu_si256(from.cast()) }
     fn splat_wide(value: i64) -> __m256i { _mm256_set1_epi64x(value) }
     fn splat(value: i32) -> __m256i { _mm256_set1_epi32(value) }
@@ -115,7 +113,6 @@ words! { Words512, __m512i, 16,
     fn load(from: *const i32) -> __m512i { _mm512_loadu_si512(from.cast()) }
     fn load_int16(from: *const i16) -> __m512i { _mm512_cvtepi16_epi32(_mm256_loadu_si256(from.cast())) }
     fn load_int8(from: *const i8) -> __m512i { _mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())) }
-    fn magnitude(x: __m512i) -> __m512i { _mm512_abs_epi32(x) }
     fn load_wide(from: *const i64) -> __m512i { _mm512_loadu_si512(from.cast()) }
     fn splat_wide(value: i64) -> __m512i { _mm512_set1_epi64(value) }
     fn splat(value: i32) -> __m512i { _mm512_set1_epi32(value) }

@@ -21,7 +21,7 @@ use revm::interpreter::instructions::GasTable;
 pub use clock::{Costs, OpcodeCosts, OpcodeTimes, Ticks};
 pub use part::{PART_OF, PARTS, Part, PartKind, is_counted};
 pub use record::{Node, NodeKind, Tally, TransactionBill};
-pub(crate) use run::left;
+pub(crate) use run::{Runs, left};
 
 use part::{HOOK_OF, Hook};
 

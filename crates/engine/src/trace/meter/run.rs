@@ -27,6 +27,17 @@ struct Hooked<'m> {
     node: &'m mut Node,
 }
 
+/// How several instructions run at once, each counted: the last of them, and what they ended with.
+pub(crate) struct Runs<
+    'r,
+    F: Fn(&mut Interpreter<EthInterpreter>, &mut [u64; 256]) -> (u8, InstructionExecResult),
+> {
+    /// Whether a run may begin with an instruction.
+    pub begins: &'r [bool; 256],
+    /// Runs from where the frame stands.
+    pub run: F,
+}
+
 impl Hooked<'_> {
     /// Runs to the end of the frame or to a call; the last instruction and why it was the last.
     #[inline]
@@ -36,9 +47,20 @@ impl Hooked<'_> {
         instructions: &InstructionTable<EthInterpreter, H>,
         gas_table: &GasTable,
         host: &mut H,
+        runs: &Runs<
+            '_,
+            impl Fn(&mut Interpreter<EthInterpreter>, &mut [u64; 256]) -> (u8, InstructionExecResult),
+        >,
     ) -> (u8, InstructionResult) {
         loop {
             let op = interpreter.bytecode.opcode();
+            if runs.begins[usize::from(op)] {
+                let (last, ended) = (runs.run)(interpreter, &mut self.open.counts);
+                if let Err(end) = ended {
+                    return (last, end);
+                }
+                continue;
+            }
             self.open.counts[usize::from(op)] += 1;
             let step = if HOOK_OF[usize::from(op)] == Hook::Count {
                 interpreter.step(instructions, gas_table, host)
@@ -140,13 +162,17 @@ impl Meter<'_> {
         instructions: &InstructionTable<EthInterpreter, H>,
         gas_table: &GasTable,
         host: &mut H,
+        runs: &Runs<
+            '_,
+            impl Fn(&mut Interpreter<EthInterpreter>, &mut [u64; 256]) -> (u8, InstructionExecResult),
+        >,
     ) -> InterpreterAction {
         let open = &mut self.open[self.depth - 1];
         let node = &mut self.nodes[open.node as usize];
         let mut hooked = Hooked { costs: self.costs, prices: self.prices, open, node };
         let each = self.each.as_deref_mut();
         let (op, end) = match each {
-            None => hooked.count(interpreter, instructions, gas_table, host),
+            None => hooked.count(interpreter, instructions, gas_table, host, runs),
             Some(times) => hooked.clock_each(times, interpreter, instructions, gas_table, host),
         };
         if interpreter.bytecode.action().is_none() {
