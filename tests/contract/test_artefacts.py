@@ -161,7 +161,7 @@ def test_artefacts_a_copy_is_equal(board_abi: solder.Abi) -> None:
         ("", "there is no signature"),
         (5, "int is no JSON"),
         (b"[]", "bytes is no JSON"),
-        ([object()], "is no JSON"),
+        pytest.param([object()], "is no JSON", id="object"),
         (["function f()"] * 10_001, "more than 10000 entries"),
     ],
     ids=lambda value: str(value)[:30],
