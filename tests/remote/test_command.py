@@ -78,4 +78,5 @@ def test_command_unreachable_is_a_fault(solder_command: Callable[..., Any], prox
     proxy.spoil = refuse
     done = solder_command("call", "--rpc", proxy.url, "--fork", "Prague", "--to", "0x" + "11" * 20)
     assert done.status == 3
-    assert "Fault.REMOTE_REFUSED" in done.err
+    assert "the node failed: Fault.REMOTE_REFUSED" in done.err
+    assert "of ours" not in done.err

@@ -29,7 +29,7 @@ def guarded(command: Callable[[], int]) -> int:
     except RejectedInput as error:
         return _complain(error, CHECK_FAILED)
     except Fault as error:
-        return _complain(f"fault (of ours, please report it): {error}", FAULT)
+        return _complain(f"{_blame(error)}: {error}", FAULT)
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -39,6 +39,10 @@ def guarded(command: Callable[[], int]) -> int:
     except OSError as error:
         return _complain(error, BAD_INPUT)
     return status
+
+
+def _blame(error: Fault) -> str:
+    return "the node failed" if error.code.startswith("Fault.REMOTE_") else "fault (of ours, please report it)"
 
 
 def _complain(message: object, status: int) -> int:
