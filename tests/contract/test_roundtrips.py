@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
 
 import solder
 from solder import _native
@@ -92,7 +93,7 @@ def test_roundtrips_equal_eth_abi() -> None:
         assert _plain(decode(kinds, expected)) == values, (SEED, case, kinds)
 
 
-def test_roundtrips_damaged_data_never_gives_what_eth_abi_refuses() -> None:
+def test_roundtrips_damaged_data_is_named_or_gives_what_eth_abi_gives() -> None:
     """Cut, flipped and overwritten data: an ``InputError`` naming the field, or a value that encodes again."""
     print(f"seed {SEED}")
     rng = random.Random(SEED + 1)
@@ -123,7 +124,7 @@ def test_roundtrips_damaged_data_never_gives_what_eth_abi_refuses() -> None:
         assert decode(kinds, encode(kinds, mine)) is not None, (SEED, case, kinds)
         try:
             theirs = _plain(decode(kinds, bytes(data)))
-        except Exception:  # noqa: BLE001, S112 - whatever it refuses
+        except (DecodingError, UnicodeDecodeError, OverflowError):
             # It also refuses offsets that are not canonical and padding that is not zero, which Solidity takes.
             continue
         assert mine == theirs, (SEED, case, kinds, bytes(data).hex())

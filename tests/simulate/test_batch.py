@@ -226,10 +226,10 @@ def test_batch_progress_is_told_and_may_stop_it(state: solder.State) -> None:
 def test_batch_async_runs_beside_the_loop_and_is_cancelled(state: solder.State) -> None:
     async def both() -> tuple[int, list[int | None]]:
         calls = solder.Calls(CAROL, bytes(32), fields={0: [1, 2, 3]})
-        results = await state.simulate_async(calls)
+        results = await state.aio.simulate(calls)
         loop = state.set_code(BOB, LOOP)
         long = asyncio.create_task(
-            loop.simulate_async(solder.Calls(BOB, gas_limit=30_000_000, sender=[ALICE] * 100_000), workers=1)
+            loop.aio.simulate(solder.Calls(BOB, gas_limit=30_000_000, sender=[ALICE] * 100_000), workers=1)
         )
         turns = 0
         while turns < 5:

@@ -231,19 +231,6 @@ class State(_native.State):
         named = ({name: value for name, value in call.items() if value is not None} for call in calls)
         return Calls.from_list([{**defaults, **call} for call in named])
 
-    async def simulate_async(
-        self,
-        calls: Calls | Sequence[Mapping[str, Any]],
-        *,
-        workers: int = 0,
-        logs: bool = False,
-        diffs: bool = False,
-        output: bool = True,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> Results:
-        """``simulate`` without blocking the event loop: ``state.aio.simulate``."""
-        return await self.aio.simulate(calls, workers=workers, logs=logs, diffs=diffs, output=output, progress=progress)
-
     def trace(
         self,
         to: bytes | str | Transaction | None = None,
