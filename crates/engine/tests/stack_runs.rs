@@ -51,6 +51,13 @@ fn instruction(random: &mut Random, code: &mut Vec<u8>) {
     ];
     let other = [
         op::MUL,
+        op::DIV,
+        op::MOD,
+        op::SDIV,
+        op::ADDMOD,
+        op::MULMOD,
+        op::SIGNEXTEND,
+        op::RETURNDATASIZE,
         op::GAS,
         op::PC,
         op::MSIZE,
@@ -70,7 +77,14 @@ fn instruction(random: &mut Random, code: &mut Vec<u8>) {
         op::PUSH0,
     ];
     let reach = if random.below(4) == 0 { 16 } else { 4 };
-    match random.below(20) {
+    match random.below(22) {
+        20.. => {
+            code.extend([op::PUSH1, random.below(3) as u8, op::PUSH1, random.below(3) as u8]);
+            let number = random.below(idioms(0).len() as u64) as usize;
+            let behind = code.len() + idioms(0)[number].len();
+            code.extend(&idioms(behind as u16)[number]);
+            code.push(op::JUMPDEST);
+        }
         0..8 => {
             let length = [1, 1, 1, 2, 2, 3, 4, 8, 9, 20, 31, 32][random.below(12) as usize];
             code.push(op::PUSH0 + length);
@@ -98,6 +112,33 @@ fn instruction(random: &mut Random, code: &mut Vec<u8>) {
         }
         _ => code.push(other[random.below(other.len() as u64) as usize]),
     }
+}
+
+/// What a run takes in one go, with a jump to `target` where there is one; and the same with a piece missing.
+fn idioms(target: u16) -> Vec<Vec<u8>> {
+    let [high, low] = target.to_be_bytes();
+    let branch = [op::PUSH2, high, low, op::JUMPI];
+    let mut all = vec![
+        vec![op::PUSH2, high, low, op::JUMP],
+        branch.to_vec(),
+        vec![op::PUSH1, 7, op::ADD],
+        vec![op::PUSH1, 7, op::PUSH1, 8],
+        vec![op::PUSH1, 0x40, op::MLOAD],
+        vec![op::PUSH1, 0, op::MSTORE, op::PUSH1, 0, op::MLOAD],
+        vec![op::POP, op::POP],
+        vec![op::SWAP1, op::POP],
+        vec![op::SWAP2, op::POP],
+        [&[op::DUP1, op::PUSH4, 0, 0, 0, 1, op::EQ][..], &branch].concat(),
+        vec![op::DUP1, op::PUSH4, 0, 0, 0, 1, op::EQ],
+        vec![op::DUP1, op::PUSH4, 0, 0, 0, 1, op::LT, op::PUSH2, high, low, op::JUMPI],
+    ];
+    for compare in [op::EQ, op::LT, op::GT, op::SLT, op::SGT, op::ISZERO] {
+        all.push([&[compare][..], &branch].concat());
+        all.push([&[compare, op::ISZERO][..], &branch].concat());
+        all.push(vec![compare, op::ISZERO, op::PUSH2, high, low, op::JUMP]);
+        all.push(vec![compare, op::PUSH2, high, low]);
+    }
+    all
 }
 
 fn program(random: &mut Random) -> Vec<u8> {
@@ -220,4 +261,39 @@ fn stack_limits_are_the_same() {
         assert_eq!(plain, ours, "{instruction:#x}");
         assert!(matches!(plain, ExecutionResult::Halt { .. }), "{instruction:#x}: {plain:?}");
     }
+}
+
+/// What a run takes in one go ends where its first failing instruction does: with every amount of gas that ends inside it, on a
+/// stack that is nearly empty or nearly full.
+#[test]
+fn what_goes_in_one_go_fails_piece_by_piece() {
+    let mut ends = std::collections::BTreeSet::new();
+    for fill in (0..4).chain(1021..=1024) {
+        for word in [0, 1] {
+            for valid in [true, false] {
+                let before = 2 * fill as u16;
+                for number in 0..idioms(0).len() {
+                    let length = idioms(0)[number].len() as u16;
+                    let target = before + length + u16::from(valid);
+                    let idiom = &idioms(target)[number];
+                    let mut code = [op::PUSH1, word].repeat(fill);
+                    code.extend(idiom);
+                    // The destination is behind an instruction that a jump leaves out.
+                    code.extend([op::GAS, op::JUMPDEST, op::STOP]);
+                    let least = 21_000 + 3 * fill as u64;
+                    for gas_limit in (least..least + 40).chain([100_000]) {
+                        let to = TxKind::Call(CONTRACT);
+                        let tx = Transaction { to, gas_limit, ..Default::default() };
+                        let plain = run(&code, Fork::Osaka, &tx, false, false).unwrap();
+                        let ours = run(&code, Fork::Osaka, &tx, true, true).unwrap();
+                        assert_eq!(plain, ours, "{fill} words {word}, gas {gas_limit}: {idiom:02x?}");
+                        if let ExecutionResult::Halt { reason, .. } = plain {
+                            ends.insert(format!("{reason:?}"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(ends.len() >= 4, "{ends:?}");
 }
