@@ -5,6 +5,7 @@
 //! read), `evm` (one transaction in the interpreter), `parallel` (many at once), `block` (the four phases of a block), `trie` (the root),
 //! `trace` (what a person reads when it went wrong).
 
+mod ahead;
 pub mod block;
 pub mod chain;
 pub mod error;

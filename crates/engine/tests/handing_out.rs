@@ -30,13 +30,33 @@ fn the_head_that_waited_goes_to_whoever_committed_what_it_waited_for() {
     assert_eq!(machine.next_task(0), task(0, 0, true));
     assert_eq!(machine.next_task(1), task(1, 0, false));
     machine.block(1, 0);
-    assert_eq!(machine.take_head(), None, "the head is at work");
+    assert_eq!(machine.take_head(&|_| true), None, "the head is at work");
     assert_eq!(machine.finish(0), Finish::Commit);
-    assert_eq!(machine.take_head(), None, "the baton is taken");
+    assert_eq!(machine.take_head(&|_| true), None, "the baton is taken");
     assert_eq!(machine.committed(), None);
-    assert_eq!(machine.take_head(), Some(task(1, 0, true)));
-    assert_eq!(machine.take_head(), None, "it is handed out once");
+    assert_eq!(machine.take_head(&|_| true), Some((1, 0)));
+    assert_eq!(machine.take_head(&|_| true), None, "it is handed out once");
     assert_eq!(machine.next_task(1), task(2, 0, false));
+}
+
+#[test]
+fn whoever_committed_goes_on_with_a_head_that_nobody_has_begun() {
+    let mut machine = Scheduler::new(4, 2, &|_| 1);
+    assert_eq!(machine.next_task(0), task(0, 0, true));
+    assert_eq!(machine.finish(0), Finish::Commit);
+    assert_eq!(machine.committed(), None);
+    assert_eq!(machine.take_head(&|_| false), None, "nobody wants it");
+    assert_eq!(machine.take_head(&|_| true), Some((1, 0)));
+    assert_eq!((machine.phase(1), machine.executions(1)), (Phase::Committing, 1));
+    assert_eq!(machine.next_task(1), task(2, 0, false), "what was taken is not handed out again");
+    assert_eq!(machine.finish(2), Finish::Publish, "the baton is taken");
+    assert!(!machine.published(2));
+    assert_eq!(machine.committed(), Some(2));
+    assert_eq!(machine.committed(), None);
+    assert_eq!(machine.take_head(&|_| true), Some((3, 0)));
+    assert_eq!(machine.committed(), None);
+    assert_eq!(machine.take_head(&|_| true), None);
+    assert!(machine.is_done());
 }
 
 #[test]
@@ -61,4 +81,29 @@ fn long_transactions_begin_early_but_not_on_the_worker_that_keeps_to_the_order()
     assert_eq!(machine.next_task(0), task(0, 0, true));
     assert_eq!(machine.next_task(1), task(30, 0, false));
     assert_eq!(machine.next_task(1), task(1, 0, false));
+}
+
+/// Transactions that ran at their turn could not conflict: however many there are, two conflicts among the others make a chain.
+#[test]
+fn a_chain_is_told_by_what_ran_ahead() {
+    let mut machine = Scheduler::new(40, 2, &|_| 1);
+    machine.set_groups((0..40).map(|tx| [2 * tx, 1]).collect());
+    assert_eq!(machine.next_task(0), task(0, 0, true));
+    assert_eq!(machine.finish(0), Finish::Commit);
+    for tx in 1..20 {
+        assert_eq!(machine.committed(), None);
+        assert_eq!(machine.take_head(&|_| true), Some((tx, 0)));
+    }
+    assert!((0..20).all(|tx| !machine.is_kept(tx)));
+    assert_eq!([(); 2].map(|()| machine.next_task(1)), [task(20, 0, false), task(21, 0, false)]);
+    for tx in [20, 21] {
+        assert_eq!(machine.finish(tx), Finish::Publish);
+        machine.published(tx);
+        assert!(machine.invalidate(tx));
+        machine.conflicted(tx, tx - 1);
+    }
+    assert_eq!(machine.next_task(1), Task::Idle, "each waits for the one before it");
+    assert_eq!([20, 21, 22].map(|tx| machine.phase(tx)), [Phase::Blocked; 3]);
+    assert_eq!(machine.committed(), None);
+    assert_eq!(machine.take_head(&|_| false), Some((20, 1)));
 }

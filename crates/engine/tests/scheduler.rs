@@ -37,6 +37,9 @@ trait Machine: Clone + std::fmt::Debug {
     fn committed(&mut self) -> Option<usize> {
         self.inner_mut().committed()
     }
+    fn take_head(&mut self) -> Option<(usize, usize)> {
+        self.inner_mut().take_head(&|_| true)
+    }
     fn resume(&mut self, tx: usize) {
         self.inner_mut().resume(tx);
     }
@@ -84,7 +87,8 @@ enum Event {
     /// What a transaction read is stale; `true`: both belong to a group, which is taken for a chain from now on.
     Invalidate(usize, usize, bool),
     Stale(usize),
-    Committed(usize),
+    /// `true`: the worker goes on with the head that nobody has begun, or that is to run again.
+    Committed(usize, bool),
     Resume(usize),
 }
 
@@ -98,7 +102,7 @@ impl Event {
             Self::Published(_) => "published",
             Self::Invalidate(..) => "invalidate",
             Self::Stale(_) => "stale",
-            Self::Committed(_) => "committed",
+            Self::Committed(..) => "committed",
             Self::Resume(_) => "resume",
         }
     }
@@ -147,7 +151,7 @@ impl<M: Machine> World<M> {
                     self.invalidations(index, tx, &mut events);
                 }
                 Worker::Committing(tx, repeated) => {
-                    events.push(Event::Committed(index));
+                    events.extend([false, true].map(|goes_on| Event::Committed(index, goes_on)));
                     if !repeated {
                         events.push(Event::Stale(index));
                     }
@@ -226,7 +230,7 @@ impl<M: Machine> World<M> {
                 self.count_start(tx)?;
                 self.workers[worker] = Worker::Committing(tx, true);
             }
-            Event::Committed(worker) => {
+            Event::Committed(worker, goes_on) => {
                 let Worker::Committing(tx, _) = self.workers[worker] else { return Err("commit".into()) };
                 if tx != self.commits {
                     return Err(format!("transaction {tx} is committed as number {}", self.commits));
@@ -236,6 +240,13 @@ impl<M: Machine> World<M> {
                 self.workers[worker] = Worker::Free;
                 if let Some(next) = next {
                     self.workers[worker] = self.take_baton(next)?;
+                } else if goes_on && let Some((head, incarnation)) = self.machine.take_head() {
+                    if head != self.commits || incarnation != self.started[head] {
+                        return Err(format!("incarnation {incarnation} of {head} at the head"));
+                    }
+                    self.count_start(head)?;
+                    self.take_baton(head)?;
+                    self.workers[worker] = Worker::Committing(head, true);
                 }
             }
             Event::Resume(worker) => {
@@ -461,6 +472,8 @@ enum How {
     HasTaskForgetsRedo,
     /// "Done" is latched when the last transaction is started.
     DoneTooEarly,
+    /// The head is given to whoever committed what is below, and to the next who asks.
+    TakesHeadTwice,
 }
 
 impl Machine for Broken {
@@ -492,6 +505,14 @@ impl Machine for Broken {
     fn committed(&mut self) -> Option<usize> {
         self.machine.committed().filter(|_| self.how != How::CommittedForgetsNext)
     }
+    fn take_head(&mut self) -> Option<(usize, usize)> {
+        let before = self.machine.clone();
+        let taken = self.machine.take_head(&|_| true);
+        if self.how == How::TakesHeadTwice && taken.is_some() {
+            self.machine = before;
+        }
+        taken
+    }
     fn resume(&mut self, tx: usize) {
         if self.how != How::ResumeIsLost {
             self.machine.resume(tx);
@@ -519,6 +540,7 @@ fn a_broken_machine_is_found_out() {
         How::ResumeIsLost,
         How::HasTaskForgetsRedo,
         How::DoneTooEarly,
+        How::TakesHeadTwice,
     ] {
         let machine = Broken { machine: Scheduler::new(3, 2, &cost), how };
         let broken = explore(machine, 3, 2, 1).expect_err(&format!("{how:?} was not found"));

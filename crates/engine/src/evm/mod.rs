@@ -15,6 +15,7 @@ pub mod intrinsic;
 pub mod keccak;
 pub mod metering;
 pub mod net_gas_metering;
+pub mod plain_transfer;
 pub mod rejection;
 pub mod settle;
 pub mod stack_runs;

@@ -7,6 +7,7 @@ use alloy_primitives::Address;
 use revm::context::result::{ExecutionResult, HaltReason, InvalidTransaction, ResultGas};
 use revm::context::{Cfg, CfgEnv, ContextTr, JournalTr, LocalContextTr};
 use revm::context_interface::context::take_error;
+use revm::context_interface::journaled_state::JournalCheckpoint;
 use revm::context_interface::transaction::Transaction as _;
 use revm::handler::{EvmTr, FrameResult, Handler, post_execution, pre_execution};
 use revm::inspector::{Inspector, InspectorHandler};
@@ -15,7 +16,7 @@ use revm::interpreter::{GasTracker, InitialAndFloorGas};
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, AccountStatus};
 
-use super::{EngineContext, EngineEvm, TransactError, intrinsic};
+use super::{EngineContext, EngineEvm, TransactError, intrinsic, plain_transfer};
 use crate::chain::Transaction;
 
 /// The handler.
@@ -56,6 +57,16 @@ impl<'a, INSP> Handler for Settling<'a, INSP> {
             }
         }
         refund
+    }
+
+    /// revm's, but for a plain transfer.
+    fn execution(
+        &mut self,
+        evm: &mut Self::Evm,
+        checkpoint: JournalCheckpoint,
+        gas: &mut GasTracker,
+    ) -> Result<Option<FrameResult>, TransactError> {
+        plain_transfer::execution(self, evm, checkpoint, gas)
     }
 
     fn execution_result(

@@ -26,6 +26,13 @@ impl<T: Default> Arena<T> {
         &self.chunks[chunk].get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| T::default()).collect())[offset]
     }
 
+    /// The cell with this number, where there is memory for it.
+    #[inline]
+    pub fn find(&self, number: u32) -> Option<&T> {
+        let (chunk, offset) = place(number);
+        self.chunks[chunk].get()?.get(offset)
+    }
+
     /// Forgets all cells but keeps their memory, save for chunks beyond `keep` cells.
     pub fn clear(&mut self, keep: usize) {
         for (number, chunk) in self.chunks.iter_mut().enumerate() {

@@ -11,6 +11,7 @@ use revm::handler::{EthPrecompiles, Handler};
 
 use super::journal::{Accesses, Ended, Executed, FieldJournal, Mode, SharedView};
 use super::speculate::{FieldContext, FieldEvm, Speculating};
+use crate::ahead;
 use crate::chain::Transaction;
 use crate::error::Fault;
 use crate::evm::keccak::KeccakMemo;
@@ -73,6 +74,24 @@ impl<'a> FieldMachine<'a> {
         stack_runs::install::<_, _, true>(&mut instructions);
         let evm = Evm::new_with_inspector(ctx, (), instructions, EthPrecompiles::new(spec));
         Self { evm, phase_began: false }
+    }
+
+    /// Looks at the senders and recipients of transactions, by position, before any of them runs: the waits for memory,
+    /// or for a store behind the state, overlap.
+    pub fn foresee<'t>(&mut self, transactions: impl Iterator<Item = (u32, &'t Transaction)>) {
+        let journal = &mut self.evm.ctx.journaled_state;
+        let SharedView { cells, worker, reader, .. } = *journal.db();
+        journal.foreseen.look_for(transactions, cells, worker, reader);
+    }
+
+    /// Asks for the memory that the next transactions need: what `soon` looks for, and `later` itself.
+    pub fn look_ahead(&self, soon: Option<&Transaction>, later: Option<&Transaction>) {
+        if let Some(transaction) = soon {
+            self.evm.ctx.journaled_state.db().cells.fetch_places(transaction);
+        }
+        if let Some(transaction) = later {
+            ahead::fetch(transaction);
+        }
     }
 
     /// Runs a transaction at a position of the block.

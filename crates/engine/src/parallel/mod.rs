@@ -3,6 +3,7 @@
 mod apart;
 mod arena;
 pub mod cells;
+mod chains;
 mod collect;
 mod expected;
 mod interleave;

@@ -89,10 +89,14 @@ pub struct TransactionRecord {
     pub gas_used: u64,
     /// What it was expected to cost, as [`super::expected`] counts; 0 where nobody asked.
     pub expected: u64,
+    /// Whether it is begun in one go with others like it.
+    pub short: bool,
     /// Nanoseconds of the committed incarnation.
     pub execution: u64,
     /// Nanoseconds of its commit.
     pub commit: u64,
+    /// Nanoseconds that this record took, before the commit: what a run that is not recorded does not need.
+    pub recording: u64,
     /// Reads that a write of a lower transaction invalidates.
     pub reads: Vec<ReadRecord>,
     /// Locations written, as indices into [`Schedule::locations`].

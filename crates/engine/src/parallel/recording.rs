@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, U256, map::HashMap};
 
-use super::cells::Cells;
 use super::journal::field_location;
 use super::record::{Ending, Location, ReadRecord, Schedule, Span, TransactionRecord};
+use super::shared::Shared;
 use super::timeline::{Noted, Pace, Place, Timeline};
 
 /// A schedule as the workers left it.
@@ -17,9 +17,12 @@ pub struct Recording(Arc<Raw>);
 #[derive(Debug)]
 struct Raw {
     timelines: Vec<Timeline>,
-    expected: Vec<u64>,
+    /// What each transaction was expected to cost, and whether it is short.
+    expected: Vec<(u64, bool)>,
     pace: Pace,
     wall: u64,
+    /// What giving the cells' names to this record took, after the block.
+    naming: u64,
     cells: CellNames,
 }
 
@@ -34,15 +37,12 @@ pub struct CellNames {
 
 impl Recording {
     /// Takes the workers' timelines, of a block that took `wall` ticks, before its cells are used again.
-    pub(super) fn new(
-        timelines: Vec<Timeline>,
-        expected: &[u64],
-        pace: Pace,
-        wall: u64,
-        cells: &Cells,
-    ) -> Self {
-        let raw = Raw { timelines, expected: expected.to_vec(), pace, wall, cells: cells.names() };
-        Self(Arc::new(raw))
+    pub(super) fn new(timelines: Vec<Timeline>, shared: &Shared<'_>, pace: Pace, wall: u64) -> Self {
+        let start = pace.ticks();
+        let expected = shared.expected.iter().enumerate().map(|(tx, cost)| (*cost, shared.is_short(tx)));
+        let (expected, cells) = (expected.collect(), shared.cells.names());
+        let naming = pace.ticks() - start;
+        Self(Arc::new(Raw { timelines, expected, pace, wall, naming, cells }))
     }
 
     /// Nanoseconds from the first phase to the last.
@@ -50,13 +50,21 @@ impl Recording {
         self.0.pace.nanoseconds(self.0.wall)
     }
 
+    /// Nanoseconds that the record itself took after the last phase, which a run that is not recorded does not need.
+    pub fn naming(&self) -> u64 {
+        self.0.pace.nanoseconds(self.0.naming)
+    }
+
     /// Times and names.
     pub fn schedule(&self) -> Schedule {
         let raw = &*self.0;
         let workers = raw.timelines.len() as u32;
         let mut schedule = Schedule { workers, wall: self.wall(), ..Schedule::default() };
-        let record =
-            |expected: &u64| TransactionRecord { expected: *expected, ..TransactionRecord::default() };
+        let record = |&(expected, short): &(u64, bool)| TransactionRecord {
+            expected,
+            short,
+            ..TransactionRecord::default()
+        };
         schedule.transactions.extend(raw.expected.iter().map(record));
         let mut names = Names::over(&raw.cells);
         let mut firsts = Vec::new();
@@ -96,6 +104,7 @@ impl Raw {
             record.gas_used = kept.gas_used;
             record.execution = self.pace.nanoseconds(kept.execution);
             record.commit = self.pace.nanoseconds(kept.commit);
+            record.recording = self.pace.nanoseconds(kept.recording);
             (record.reads, record.writes) = (reads_of, writes_of);
         }
     }

@@ -141,7 +141,7 @@ impl<'s> ParallelBlock<'s> {
         let workers = self.shared.options.workers;
         let recording = self.shared.pace.clone().map(|pace| {
             timelines.resize_with(workers, || Timeline::new(None));
-            Recording::new(timelines, &self.shared.expected, pace, wall, self.shared.cells)
+            Recording::new(timelines, self.shared, pace, wall)
         });
         let report = Report { workers, workers_used: workers, clamp: None, counters, recording };
         Ok(Outcome { changes, access_list, keccak_memo, report })

@@ -92,6 +92,8 @@ pub enum Finish {
 pub struct Scheduler {
     phases: Vec<Phase>,
     executions: Vec<u8>,
+    /// Which ran where everything below was committed.
+    at_head: Vec<bool>,
     head: usize,
     next: usize,
     window: usize,
@@ -156,6 +158,7 @@ impl Scheduler {
         Self {
             phases: vec![Phase::Waiting; transactions],
             executions: vec![0; transactions],
+            at_head: vec![false; transactions],
             head: 0,
             next: 0,
             window: WINDOW_PER_WORKER * workers.max(1),
@@ -243,11 +246,7 @@ impl Scheduler {
             let tx = self.next;
             self.next += 1;
             if self.phases[tx] == Phase::Waiting && !self.waits_in_chain(tx) {
-                if !self
-                    .groups
-                    .get(tx)
-                    .is_some_and(|groups| self.chained.iter().any(|it| groups.contains(it)))
-                {
+                if !self.is_in_chain(tx) {
                     self.min_room = MIN_ROOM;
                 }
                 return self.start(tx);
@@ -291,6 +290,11 @@ impl Scheduler {
         self.next == self.phases.len() && self.redo.0.is_empty() && self.parked.is_empty()
     }
 
+    /// Whether a group of a transaction is taken for a chain.
+    fn is_in_chain(&self, tx: usize) -> bool {
+        self.groups.get(tx).is_some_and(|groups| self.chained.iter().any(|it| groups.contains(it)))
+    }
+
     /// Whether a transaction is better left until the one before it in its chain has run; it is noted then.
     fn waits_in_chain(&mut self, tx: usize) -> bool {
         let Some(before) = self.before.get(tx).copied() else { return false };
@@ -331,18 +335,25 @@ impl Scheduler {
             if !self.groups[by].contains(&group) || self.chained.contains(&group) {
                 continue;
             }
+            let kept = (0..self.head).filter(|tx| self.groups[*tx].contains(&group) && self.is_kept(*tx));
+            let kept = kept.count();
             let conflicts = self.conflicts.entry(group).or_insert(0);
             *conflicts += 1;
-            // What has begun and is neither committed nor thrown away says nothing yet.
-            let kept = self.groups[..self.head].iter().filter(|groups| groups.contains(&group)).count();
             if *conflicts >= MIN_CHAIN_CONFLICTS && *conflicts >= kept {
                 self.chained.push(group);
             }
         }
     }
 
+    /// Whether a transaction ran ahead and was kept. One that ran at its turn says nothing of what it depends on, and one that
+    /// has begun and is neither committed nor thrown away says nothing yet.
+    pub fn is_kept(&self, tx: usize) -> bool {
+        self.phases[tx] == Phase::Committed && !self.at_head[tx]
+    }
+
     fn start(&mut self, tx: usize) -> Task {
         self.phases[tx] = Phase::Executing;
+        self.at_head[tx] = tx == self.head;
         let incarnation = self.executions(tx);
         self.executions[tx] += 1;
         Task::Execute { tx, incarnation, at_head: tx == self.head }
@@ -392,11 +403,12 @@ impl Scheduler {
         true
     }
 
-    /// What the transaction read does not hold at its commit position: it runs there once more.
+    /// The transaction runs at its commit position: for the first time, or because what it read does not hold there.
     pub fn repeat_at_head(&mut self) -> usize {
         debug_assert!(self.baton);
         let incarnation = self.executions(self.head);
         self.executions[self.head] += 1;
+        self.at_head[self.head] = true;
         incarnation
     }
 
@@ -414,16 +426,27 @@ impl Scheduler {
         Some(self.head)
     }
 
-    /// The head, if it is to run again: whoever committed what it waited for runs it, since what it will read is in that
-    /// worker's cache. A chain stays on one worker that way.
-    pub fn take_head(&mut self) -> Option<Task> {
-        if self.is_done() || self.baton || self.phases[self.head] != Phase::Redo {
+    /// The head, if it is to run again, or nobody has begun it and it `is_wanted` or in a chain: whoever committed what is
+    /// below runs it, keeps the baton and commits it. What it will read is in that worker's cache, and a chain stays on
+    /// one worker, which passes the lock once for each transaction. Gives the transaction and which attempt this is.
+    pub fn take_head(&mut self, is_wanted: &dyn Fn(usize) -> bool) -> Option<(usize, usize)> {
+        if self.is_done() || self.baton {
             return None;
         }
-        // Nothing that is to run again is lower than the head.
-        let Reverse(lowest) = self.redo.0.pop()?;
-        debug_assert_eq!(lowest, self.head);
-        Some(self.start(lowest))
+        match self.phases[self.head] {
+            Phase::Redo => {
+                // Nothing that is to run again is lower than the head.
+                let Reverse(lowest) = self.redo.0.pop()?;
+                debug_assert_eq!(lowest, self.head);
+            }
+            // It may have been begun before its turn and thrown away.
+            Phase::Waiting if self.is_in_chain(self.head) || is_wanted(self.head) => {
+                self.next = self.next.max(self.head + 1);
+            }
+            _ => return None,
+        }
+        self.take_baton();
+        Some((self.head, self.repeat_at_head()))
     }
 
     /// An execution met a state read that is not answered yet. It does not count as an execution.

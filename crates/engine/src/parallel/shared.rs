@@ -4,17 +4,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy_primitives::{Address, U256, map::AddressMap};
+use alloy_primitives::U256;
 use revm::context::result::ExecutionResult;
 use revm::primitives::hardfork::SpecId;
 
 use super::apart::Apart;
-use super::cells::{AccountWrite, Cells, Delta};
+use super::cells::{Cells, Delta};
+use super::chains::Chains;
 use super::expected::expected_costs;
 use super::interleave::Turns;
 use super::journal::{Accesses, Executed, Published};
 use super::machine::Rules;
-use super::scheduler::{Scheduler, Task};
+use super::scheduler::Scheduler;
 use super::timeline::Pace;
 use super::{Parallel, collect};
 use crate::chain::Transaction;
@@ -47,6 +48,16 @@ pub struct Attempted {
     pub executed: Option<Box<Executed>>,
     /// Where its writes are published.
     pub published: Published,
+}
+
+/// What a worker that committed a transaction does next.
+pub enum Turn<L> {
+    /// Commit the next one, which is ready.
+    Commit(L, usize),
+    /// Run the next one, this attempt of it, and commit it.
+    Run(L, usize, usize),
+    /// The baton is free.
+    Over,
 }
 
 /// Spins before a worker without a task goes to sleep.
@@ -86,6 +97,7 @@ pub struct Shared<'a> {
     beneficiary: u32,
     scheduler: Apart<Mutex<Scheduler>>,
     failure: Mutex<Option<EngineError>>,
+    pub(super) chains: Chains,
     events: Apart<AtomicU64>,
     idlers: Apart<AtomicUsize>,
     sleepers: AtomicUsize,
@@ -127,6 +139,7 @@ impl<'a> Shared<'a> {
             expected,
             scheduler: Apart(Mutex::new(scheduler)),
             failure: Mutex::default(),
+            chains: Chains::default(),
             events: Apart::default(),
             idlers: Apart::default(),
             sleepers: AtomicUsize::new(0),
@@ -157,21 +170,34 @@ impl<'a> Shared<'a> {
         self.head.load(Ordering::Acquire)
     }
 
-    /// The head is committed. Gives the next one to commit, if it is ready, or to run again by a worker that is `free`.
-    /// Whoever idles looks again where there is more to do.
-    pub fn committed(&self, free: bool) -> (Option<usize>, Option<Task>) {
+    /// The head is committed, and up to position `news` somebody may have seen something else. The line goes on with the
+    /// baton. Whoever idles looks again where there is more to do.
+    pub fn committed<L>(&self, line: L, news: Option<u32>, free: bool) -> (Turn<L>, Option<usize>) {
         let mut scheduler = self.scheduler();
         let next = scheduler.committed();
-        self.head.store(scheduler.head(), Ordering::Release);
-        let again = if free { scheduler.take_head() } else { None };
+        let head = scheduler.head();
+        self.head.store(head, Ordering::Release);
+        // Among several workers short ones are handed out by runs.
+        let is_wanted = |tx: usize| self.options.workers == 1 || !self.is_short(tx);
+        let own = if free && next.is_none() { scheduler.take_head(&is_wanted) } else { None };
+        let turn = match (next, own) {
+            (Some(tx), _) => Turn::Commit(line, tx),
+            (None, Some((tx, incarnation))) => Turn::Run(line, tx, incarnation),
+            // Nobody takes the baton before the line is free.
+            (None, None) => {
+                drop(line);
+                Turn::Over
+            }
+        };
+        let reader = news.and_then(|highest| scheduler.next_executed(head, highest as usize));
         // An idler counts itself before it looks for the last time.
         let spare = if self.idlers.load(Ordering::SeqCst) > 0 { scheduler.spare_tasks() } else { 0 };
         drop(scheduler);
         // What is not handed out to this worker here it will ask for itself.
-        if spare > usize::from(next.is_none() && again.is_none()) {
+        if spare > usize::from(matches!(turn, Turn::Over)) {
             self.ring();
         }
-        (next, again)
+        (turn, reader)
     }
 
     /// Whether a transaction is probably so short that several are better begun at once.
@@ -179,22 +205,6 @@ impl<'a> Shared<'a> {
     pub fn is_short(&self, tx: usize) -> bool {
         let transaction = &self.transactions[tx];
         transaction.input.is_empty() && !transaction.to.is_create()
-    }
-
-    /// Who a transaction is from and whom it calls, as groups.
-    pub fn groups(&self) -> Vec<[u32; 2]> {
-        let mut numbers: AddressMap<u32> = AddressMap::default();
-        numbers.reserve(2 * self.transactions.len());
-        let mut number = |address: Address| {
-            let next = numbers.len() as u32 * 2;
-            *numbers.entry(address).or_insert(next)
-        };
-        let group = |tx: &Transaction| {
-            let to = tx.to.to().copied().unwrap_or_default();
-            // A sender and a recipient are never the same group.
-            [number(tx.sender), number(to) + 1]
-        };
-        self.transactions.iter().map(group).collect()
     }
 
     /// Abandons the block.
@@ -276,21 +286,22 @@ impl<'a> Shared<'a> {
         {
             self.list_accesses(recorder, accesses);
         }
-        let mut news = accesses.commit(self.cells, position, before, state_clear);
+        let news = accesses.commit(self.cells, position, before, state_clear);
         if let Some(amount) = accesses.reward {
-            news = news.max(self.reward(amount, position)?);
+            self.reward(amount, position)?;
         }
         Ok(news)
     }
 
     /// Credits the block's producer with what a transaction paid.
-    pub fn reward(&self, amount: U256, position: u32) -> Result<Option<u32>, Fault> {
+    pub fn reward(&self, amount: U256, position: u32) -> Result<(), Fault> {
         let mut cell = self.cells.account(self.beneficiary);
         read_now(self.reader, |reader| cell.ensure_loaded(reader))?;
         // revm leaves a balance alone that would overflow.
-        let fits = cell.now.balance.checked_add(amount).is_some();
+        let fits = cell.now().balance.checked_add(amount).is_some();
         let delta = Delta { negative: false, amount: if fits { amount } else { U256::ZERO } };
-        Ok(cell.commit(position, AccountWrite { delta, ..AccountWrite::default() }, self.state_clear()))
+        cell.commit_move(position, delta, None, self.state_clear());
+        Ok(())
     }
 
     /// Writes the block access list (EIP-7928), with balances as they are at this position.
@@ -298,7 +309,7 @@ impl<'a> Shared<'a> {
         for access in &mut accesses.accounts {
             let Some(mut account) = access.journaled.take() else { continue };
             let cell = self.cells.account(access.cell);
-            let (now, seen) = (&cell.now, access.seen());
+            let (now, seen) = (cell.now(), access.seen());
             // What was not observed may be another by now: only what this transaction changed is its own.
             let delta = Delta::between(seen.balance, account.info.balance);
             account.info.balance = delta.apply(now.balance);
@@ -310,7 +321,7 @@ impl<'a> Shared<'a> {
             }
             let original = account.original_info_mut();
             (original.balance, original.nonce, original.code_hash) = (now.balance, now.nonce, now.code_hash);
-            recorder.list.update_account(recorder.index, cell.address, &account);
+            recorder.list.update_account(recorder.index, cell.address(), &account);
         }
     }
 

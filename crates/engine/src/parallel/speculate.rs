@@ -8,16 +8,17 @@ use alloy_primitives::U256;
 use revm::context::result::{ExecutionResult, HaltReason, ResultGas};
 use revm::context::{Block, Cfg, ContextTr, LocalContextTr};
 use revm::context_interface::context::take_error;
+use revm::context_interface::journaled_state::JournalCheckpoint;
 use revm::context_interface::journaled_state::account::JournaledAccountTr;
 use revm::context_interface::{JournalTr, Transaction as _};
 use revm::handler::pre_execution::{calculate_caller_fee, validate_account_nonce_and_code_with_components};
 use revm::handler::{EvmTr, FrameResult, Handler, ItemOrResult, post_execution};
-use revm::interpreter::InitialAndFloorGas;
 use revm::interpreter::interpreter_action::{FrameInit, FrameInput};
+use revm::interpreter::{GasTracker, InitialAndFloorGas};
 use revm::primitives::hardfork::SpecId;
 
 use super::journal::{FieldJournal, SharedView};
-use crate::evm::{EngineContext, EngineEvm, TransactError, settle};
+use crate::evm::{EngineContext, EngineEvm, TransactError, plain_transfer, settle};
 
 /// revm's machine over the recording journal.
 pub type FieldEvm<'a> = EngineEvm<'a, (), SharedView<'a>, FieldJournal<'a>>;
@@ -61,6 +62,16 @@ impl<'a> Handler for Speculating<'a> {
             journal.bump_nonce_of(entry);
         }
         Ok(())
+    }
+
+    /// revm's, but for a plain transfer.
+    fn execution(
+        &mut self,
+        evm: &mut Self::Evm,
+        checkpoint: JournalCheckpoint,
+        gas: &mut GasTracker,
+    ) -> Result<Option<FrameResult>, TransactError> {
+        plain_transfer::execution(self, evm, checkpoint, gas)
     }
 
     fn run_exec_loop(&mut self, evm: &mut Self::Evm, first: FrameInit) -> Result<FrameResult, TransactError> {

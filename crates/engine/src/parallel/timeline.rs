@@ -1,6 +1,8 @@
 //! What a worker did and when, in raw form: ticks and cell numbers, to be read and named when somebody asks. Where no
 //! schedule is asked for, nothing here reads the clock or remembers anything.
 
+use std::sync::LazyLock;
+
 use quanta::Clock;
 use revm::context::result::ExecutionResult;
 
@@ -10,20 +12,24 @@ use super::record::Activity;
 /// The clock of a block whose schedule is recorded: the processor's counter where it is reliable.
 #[derive(Clone, Debug)]
 pub struct Pace {
-    clock: Clock,
+    clock: &'static Clock,
     began: u64,
 }
+
+/// One for the process: making one asks the processor what it can, which takes tens of microseconds on a virtual one.
+static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::new);
 
 impl Pace {
     /// A clock that begins now.
     pub fn new() -> Self {
-        let clock = Clock::new();
+        let clock = &*CLOCK;
         let began = clock.raw();
         Self { clock, began }
     }
 
+    /// Ticks since the block began.
     #[inline]
-    fn ticks(&self) -> u64 {
+    pub(super) fn ticks(&self) -> u64 {
         self.clock.raw().saturating_sub(self.began)
     }
 
@@ -83,6 +89,7 @@ pub(super) struct Kept {
     pub gas_used: u64,
     pub execution: u64,
     pub commit: u64,
+    pub recording: u64,
     pub reads: usize,
     pub writes: usize,
 }
@@ -132,15 +139,19 @@ impl Timeline {
         result: &ExecutionResult,
         seen: impl FnOnce(&mut Places),
     ) {
+        let start = self.now();
         seen(&mut self.places);
         self.kept.push(Kept {
             transaction,
             gas_used: result.gas().tx_gas_used(),
             execution,
             commit: 0,
+            recording: 0,
             reads: self.places.reads.len(),
             writes: self.places.writes.len(),
         });
+        let took = self.now() - start;
+        self.kept.last_mut().into_iter().for_each(|kept| kept.recording = took);
     }
 
     /// The transaction that was kept last is committed.

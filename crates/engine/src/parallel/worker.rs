@@ -1,10 +1,12 @@
 //! A worker: asks the scheduler what to do, runs incarnations, and commits while it holds the baton.
 
+use std::sync::atomic::Ordering;
+
 use super::journal::{Conflict, Ended, Executed, Mode, Published, SharedView};
 use super::machine::{Attempt, FieldMachine};
 use super::record::{Activity, Counters};
 use super::scheduler::{Finish, Task};
-use super::shared::{Sequencer, Shared, lock};
+use super::shared::{Sequencer, Shared, Turn, lock};
 use super::spares::Spares;
 use super::timeline::{Noted, Timeline};
 use crate::error::{EngineError, Fault};
@@ -21,8 +23,6 @@ pub struct Worker<'s> {
     /// What it did, where the schedule is recorded.
     pub timeline: Timeline,
     spares: Spares,
-    /// A task that came with a commit.
-    following: Option<Task>,
     /// Short transactions begun in one go, the next one last.
     run: Vec<usize>,
     /// Up to where the transactions of a chain were foreseen.
@@ -49,14 +49,13 @@ impl<'s> Worker<'s> {
         let machine = FieldMachine::new(&shared.rules, view, &shared.stop);
         let timeline = Timeline::new(shared.pace.clone());
         let counters = Counters::default();
-        let (spares, following) = (Spares::of_thread(), None);
+        let spares = Spares::of_thread();
         let (run, unreported) = (Vec::new(), Vec::new());
-        Self { shared, number, machine, counters, timeline, spares, following, run, foreseen: 0, unreported }
+        Self { shared, number, machine, counters, timeline, spares, run, foreseen: 0, unreported }
     }
 
     /// Works until the block is complete or abandoned.
     pub fn work(&mut self, line: &Line<'_, '_>) {
-        use std::sync::atomic::Ordering;
         loop {
             self.machine.yield_turn();
             if self.shared.stop.load(Ordering::Relaxed) {
@@ -101,9 +100,6 @@ impl<'s> Worker<'s> {
 
     /// The next task, and after a short transaction those that follow it, as long as they are short.
     fn next_task(&mut self) -> Task {
-        if let Some(task) = self.following.take() {
-            return task;
-        }
         let mut scheduler = self.shared.scheduler();
         let task = scheduler.next_task(self.number);
         if let Task::Execute { tx, incarnation: 0, .. } = task
@@ -121,30 +117,25 @@ impl<'s> Worker<'s> {
         task
     }
 
-    /// Looks at the senders and recipients of a run before any of it runs: the waits for memory, or for a store behind
-    /// the state, overlap. What fails is asked again by whoever needs it.
-    fn foresee(&self, first: usize) {
-        std::iter::once(&first).chain(&self.run).for_each(|tx| self.foresee_one(*tx));
+    /// Looks at the senders and recipients of a run before any of it runs.
+    fn foresee(&mut self, first: usize) {
+        let shared = self.shared;
+        let run = std::iter::once(&first).chain(self.run.iter().rev());
+        self.machine.foresee(run.map(|tx| (Shared::position(*tx), &shared.transactions[*tx])));
     }
 
     /// The same for what follows in a chain.
     fn foresee_chain(&mut self, tx: usize) {
         if tx >= self.foreseen {
-            self.foreseen = (tx + MAX_RUN).min(self.shared.transactions.len());
-            (tx..self.foreseen).filter(|tx| self.shared.is_short(*tx)).for_each(|tx| self.foresee_one(tx));
-        }
-    }
-
-    fn foresee_one(&self, tx: usize) {
-        let transaction = &self.shared.transactions[tx];
-        for address in [Some(&transaction.sender), transaction.to.to()].into_iter().flatten() {
-            self.shared.cells.foresee(self.number, *address, self.shared.reader);
+            let shared = self.shared;
+            self.foreseen = (tx + MAX_RUN).min(shared.transactions.len());
+            let chain = (tx..self.foreseen).filter(|tx| shared.is_short(*tx));
+            self.machine.foresee(chain.map(|tx| (Shared::position(tx), &shared.transactions[tx])));
         }
     }
 
     /// Runs the rest of a run.
     fn execute_run(&mut self, line: &Line<'_, '_>) -> Result<(), EngineError> {
-        use std::sync::atomic::Ordering;
         while let Some(tx) = self.run.pop() {
             self.machine.yield_turn();
             if self.shared.stop.load(Ordering::Relaxed) {
@@ -187,7 +178,14 @@ impl<'s> Worker<'s> {
     /// Runs an attempt and records it.
     fn attempt(&mut self, tx: usize, mode: Mode, incarnation: usize) -> Attempt {
         let start = self.timeline.now();
-        let transaction = &self.shared.transactions[tx];
+        let transactions = self.shared.transactions;
+        let transaction = &transactions[tx];
+        if self.run.is_empty() {
+            // Its own next one, if the workers take turns.
+            let next = tx + self.shared.options.workers;
+            self.machine
+                .look_ahead(transactions.get(next), transactions.get(next + self.shared.options.workers));
+        }
         let attempt = self.machine.run(transaction, Shared::position(tx), mode, incarnation);
         let (place, ticks) = self.timeline.note(Noted {
             // The scheduler starts a transaction a handful of times.
@@ -235,20 +233,11 @@ impl<'s> Worker<'s> {
             }
         };
         self.machine.yield_turn();
-        if mode != Mode::Misled && !self.run.is_empty() && self.shared.head() != tx {
-            // Within a run the scheduler is told later, unless somebody waits for what is published.
-            let executed = self.take(ended);
-            self.unreported.push(tx);
-            if executed.accesses.only_moves() {
-                lock(&self.shared.attempts[tx]).executed = Some(executed);
-            } else {
-                let news = self.show(tx, executed);
-                self.tell_readers(tx, news);
+        if mode != Mode::Misled && !self.run.is_empty() {
+            let head = self.shared.head();
+            if head != tx {
+                return self.keep_of_run(tx, ended, head, line);
             }
-            return match self.unreported.first() {
-                Some(first) if *first == self.shared.head() => self.report(line),
-                _ => Ok(()),
-            };
         }
         let ready = if self.shared.keeps_records() || !self.unreported.is_empty() {
             // What is reported may be committed here, and run again in this journal.
@@ -267,6 +256,25 @@ impl<'s> Worker<'s> {
                 self.publish(tx, executed, line)
             }
         }
+    }
+
+    /// Within a run the scheduler is told later, unless somebody waits for what is published.
+    fn keep_of_run(
+        &mut self,
+        tx: usize,
+        ended: Ended,
+        head: usize,
+        line: &Line<'_, '_>,
+    ) -> Result<(), EngineError> {
+        let executed = self.take(ended);
+        self.unreported.push(tx);
+        if executed.accesses.only_moves() {
+            lock(&self.shared.attempts[tx]).executed = Some(executed);
+        } else {
+            let news = self.show(tx, executed);
+            self.tell_readers(tx, news);
+        }
+        if self.unreported.first() == Some(&head) { self.report(line) } else { Ok(()) }
     }
 
     /// What the last run observed and wrote, to be kept until its turn comes.
@@ -354,70 +362,72 @@ impl<'s> Worker<'s> {
     fn abort(&mut self, tx: usize, ended: &Ended, conflict: Option<Conflict>) {
         self.counters.conflicts += 1;
         if let Some(conflict) = conflict.filter(|conflict| conflict.by > 0 && ended.mode != Mode::Misled) {
-            let by = conflict.by as usize - 1;
-            if by < tx {
-                let mut scheduler = self.shared.scheduler();
-                if !scheduler.knows_groups() {
-                    // Not while others wait for the lock.
-                    drop(scheduler);
-                    let groups = self.shared.groups();
-                    scheduler = self.shared.scheduler();
-                    scheduler.set_groups(groups);
-                }
-                scheduler.conflicted(tx, by);
-            }
+            self.shared.conflicted(tx, conflict.by as usize - 1);
         }
         self.timeline.abort(ended.span, conflict);
     }
 
-    /// Commits from the head on, as far as transactions are ready: this worker holds the baton.
+    /// Commits from the head on, as far as transactions are ready or nobody has begun them: this worker holds the baton.
     fn commit_from(
         &mut self,
         mut tx: usize,
         mut ready: Option<Ready>,
         line: &Line<'_, '_>,
     ) -> Result<(), EngineError> {
+        let mut line = lock(line);
+        let mut begun = None;
         loop {
-            let (stored, published) = {
+            let (stored, published) = if begun == Some(0) || ready.as_ref().is_some_and(Ready::is_first) {
+                // Nobody has run it before.
+                (None, Published::default())
+            } else {
                 let mut attempted = lock(&self.shared.attempts[tx]);
                 (attempted.executed.take(), std::mem::take(&mut attempted.published))
             };
             let ready = ready.take().or(stored.map(Ready::Kept));
-            let news = self.commit(tx, ready, published, line)?;
-            let (next, again) = self.shared.committed(self.run.is_empty() && self.following.is_none());
-            if let Some(Task::Execute { tx, .. }) = again {
-                self.foresee_chain(tx);
+            let news = self.commit(tx, ready, begun, published, &mut **line)?;
+            let (turn, reader) = self.shared.committed(line, news, self.may_go_on());
+            if let Some(reader) = reader {
+                self.tell_readers(reader - 1, news);
             }
-            self.following = self.following.or(again);
-            self.tell_readers(tx, news);
             self.machine.yield_turn();
-            match next {
-                Some(next) => tx = next,
-                None => return Ok(()),
-            }
+            (line, tx, begun) = match turn {
+                Turn::Commit(line, next) => (line, next, None),
+                Turn::Run(line, next, incarnation) => {
+                    self.foresee_chain(next);
+                    (line, next, Some(incarnation))
+                }
+                Turn::Over => return Ok(()),
+            };
         }
     }
 
-    /// Makes the head part of the block: as it was executed if that holds, else executed here once more.
+    /// Whether a worker that committed may run what nobody has begun: not while others wait for what it has begun itself.
+    fn may_go_on(&self) -> bool {
+        let is_free = self.run.is_empty() && self.unreported.is_empty();
+        is_free && !self.shared.options.mislead && !self.shared.stop.load(Ordering::Relaxed)
+    }
+
+    /// Makes the head part of the block: as it was executed if that holds, else executed here, for which a number of the
+    /// attempt may have been taken already.
     fn commit(
         &mut self,
         tx: usize,
         ready: Option<Ready>,
+        begun: Option<usize>,
         published: Published,
-        line: &Line<'_, '_>,
+        line: &mut (dyn Sequencer + '_),
     ) -> Result<Option<u32>, EngineError> {
-        use std::sync::atomic::Ordering;
         if self.shared.rules.cancel.load(Ordering::Relaxed) {
             return Err(Fault::Cancelled.into());
         }
-        let mut line = lock(line);
         let (transaction, position) = (&self.shared.transactions[tx], Shared::position(tx));
         if let Err(rejection) = line.admit(tx, transaction) {
             let news = published.withdraw_all(self.shared.cells, position);
             line.refuse(tx, rejection)?;
             return Ok(news);
         }
-        let (mut ready, mut start) = self.settle_on(tx, ready, &published)?;
+        let (mut ready, mut start) = self.settle_on(tx, ready, begun, &published)?;
         let result =
             std::mem::replace(&mut ready.ended().result, Err(TransactError::Database(Fault::Cancelled)));
         let news = match result {
@@ -458,8 +468,10 @@ impl<'s> Worker<'s> {
         match ready {
             Ready::Fresh(ended) => {
                 let (news, reward) = self.machine.journal().commit(ended.incarnation, &published);
-                let Some(amount) = reward else { return Ok(news) };
-                Ok(news.max(self.shared.reward(amount, position)?))
+                if let Some(amount) = reward {
+                    self.shared.reward(amount, position)?;
+                }
+                Ok(news)
             }
             Ready::Kept(mut executed) => {
                 let news = self.shared.commit(&mut executed.accesses, position, &published);
@@ -474,6 +486,7 @@ impl<'s> Worker<'s> {
         &mut self,
         tx: usize,
         ready: Option<Ready>,
+        begun: Option<usize>,
         published: &Published,
     ) -> Result<(Ready, u64), EngineError> {
         let start = self.timeline.now();
@@ -498,7 +511,7 @@ impl<'s> Worker<'s> {
             let estimates = published.mark_estimates(self.shared.cells, position);
             self.tell_readers(tx, estimates);
         }
-        let incarnation = self.shared.scheduler().repeat_at_head();
+        let incarnation = begun.unwrap_or_else(|| self.shared.scheduler().repeat_at_head());
         let Attempt::Ended(ended) = self.attempt(tx, Mode::Final, incarnation) else {
             return Err(Fault::StateRead("a final run does not stop for others".into()).into());
         };
@@ -517,6 +530,11 @@ enum Ready {
 }
 
 impl Ready {
+    /// Whether it is the transaction's first attempt, ended in this worker's journal: nothing is kept of others.
+    fn is_first(&self) -> bool {
+        matches!(self, Self::Fresh(ended) if ended.incarnation == 0)
+    }
+
     fn ended(&mut self) -> &mut Ended {
         match self {
             Self::Fresh(ended) => ended,

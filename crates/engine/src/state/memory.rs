@@ -7,7 +7,9 @@ use alloy_primitives::{
 use revm::primitives::KECCAK_EMPTY;
 use revm::state::{AccountId, AccountInfo, Bytecode};
 
+use super::reader::AccountAnswer;
 use super::{ChangeSet, Read, StateReader, Ticket};
+use crate::ahead;
 use crate::error::Fault;
 
 /// One account with its storage.
@@ -152,13 +154,42 @@ impl MemoryState {
     }
 }
 
+/// Accounts that are looked for together.
+const TOGETHER: usize = 32;
+
+impl MemoryState {
+    /// The account at a place of the map.
+    #[inline]
+    fn info_at(&self, place: usize) -> Option<AccountInfo> {
+        let (_, account) = self.accounts.get_index(place)?;
+        let AccountInfo { balance, nonce, code_hash, code, .. } = &account.info;
+        // All accounts without code share one: workers would count its users in one place.
+        let code = if *code_hash == KECCAK_EMPTY { None } else { code.clone() };
+        let account_id = AccountId::new(place);
+        Some(AccountInfo { balance: *balance, nonce: *nonce, code_hash: *code_hash, account_id, code })
+    }
+}
+
 impl StateReader for MemoryState {
     fn account(&self, address: Address) -> Result<Read<Option<AccountInfo>>, Fault> {
-        let found = self.accounts.get_full(&address);
-        Ok(Read::Ready(found.map(|(place, _, account)| AccountInfo {
-            account_id: AccountId::new(place),
-            ..account.info.clone()
-        })))
+        Ok(Read::Ready(self.accounts.get_index_of(&address).and_then(|place| self.info_at(place))))
+    }
+
+    /// The waits for memory overlap as long as nothing is done in between.
+    fn accounts(&self, addresses: &[Address], answers: &mut Vec<AccountAnswer>) {
+        let mut places = [None; TOGETHER];
+        for addresses in addresses.chunks(TOGETHER) {
+            for (place, address) in places.iter_mut().zip(addresses) {
+                *place = self.accounts.get_index_of(address);
+            }
+            for (_, account) in places.iter().flatten().filter_map(|place| self.accounts.get_index(*place)) {
+                ahead::fetch(&account.info);
+            }
+            let found = places[..addresses.len()].iter();
+            answers.extend(
+                found.map(|place| Ok(Read::Ready(place.and_then(|place: usize| self.info_at(place))))),
+            );
+        }
     }
 
     fn storage(&self, address: Address, hint: Option<AccountId>, slot: U256) -> Result<Read<U256>, Fault> {

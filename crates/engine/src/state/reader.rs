@@ -19,11 +19,19 @@ pub enum Read<T> {
     Pending(Ticket),
 }
 
+/// What a state says of an account.
+pub type AccountAnswer = Result<Read<Option<AccountInfo>>, Fault>;
+
 /// A consistent view of the state before a block. Implementations are shared between workers.
 pub trait StateReader: Send + Sync {
     /// The account, or `None` where none exists. `code` may be left out; [`Self::code`] then answers. `account_id`
     /// may carry the reader's own name for the account, which comes back with each read of its slots.
     fn account(&self, address: Address) -> Result<Read<Option<AccountInfo>>, Fault>;
+
+    /// Several accounts, each with its answer, appended in their order: their places in memory may be looked for together.
+    fn accounts(&self, addresses: &[Address], answers: &mut Vec<AccountAnswer>) {
+        answers.extend(addresses.iter().map(|address| self.account(*address)));
+    }
 
     /// The value of a slot; zero where it was never set. `hint` is the `account_id` that [`Self::account`] gave.
     fn storage(&self, address: Address, hint: Option<AccountId>, slot: U256) -> Result<Read<U256>, Fault>;

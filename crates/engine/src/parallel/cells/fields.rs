@@ -53,7 +53,15 @@ pub struct AccountWrite {
     /// New nonce.
     pub nonce: Option<u64>,
     /// New code with its hash.
-    pub code: Option<(B256, Bytecode)>,
+    pub code: Option<Box<(B256, Bytecode)>>,
+}
+
+impl AccountWrite {
+    /// Whether an amount moves and a nonce is used, and that is all.
+    #[inline]
+    pub fn is_move(&self) -> bool {
+        self.life == Life::Touched && self.code.is_none()
+    }
 }
 
 /// The fields of an account at some position.
@@ -94,13 +102,14 @@ impl Fields {
         if write.life == Life::Created {
             self.reset = position;
         }
-        self.balance = write.delta.apply(self.balance);
+        let balance = write.delta.apply(self.balance);
+        self.balance = balance;
         if let Some(nonce) = write.nonce {
             self.nonce = nonce;
         }
-        if let Some((hash, _)) = &write.code {
+        if let Some((hash, _)) = write.code.as_deref() {
             self.code_hash = *hash;
         }
-        self.exists = !(state_clear && self.balance.is_zero() && !self.is_alive());
+        self.exists = !(state_clear && balance.is_zero() && !self.is_alive());
     }
 }

@@ -2,11 +2,11 @@
 //! table; where workers share sharded maps, a lock, a map's header and its buckets travel between them at every first
 //! look of a transaction at an account or a slot.
 //!
-//! An entry holds the number of a cell, some bits of its name's hash, and the epoch in which it was made: entries of
-//! earlier blocks count as free, so that a table is emptied by counting up. Entries stay for the block; a name whose places
-//! are all taken belongs to the overflow, and does so for everybody.
+//! An entry holds the number of a cell and some bits of its name's hash: four bytes, so that the table of a usual block
+//! stays in a worker's own cache. Entries stay for the block; a name whose places are all taken belongs to the overflow,
+//! and does so for everybody.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Places that are looked at for one name.
 const MAX_PROBES: usize = 32;
@@ -15,51 +15,42 @@ const MIN_PLACES: usize = 1 << 10;
 /// Places of the largest table.
 const MAX_PLACES: usize = 1 << 20;
 
-/// Places in a cache line.
-const PLACES_PER_LINE: usize = 8;
-
-const NUMBER_BITS: u32 = 28;
-const EPOCH_BITS: u32 = 12;
-const MAX_EPOCH: u64 = (1 << EPOCH_BITS) - 1;
+/// A number and one: 0 is a free place.
+const NUMBER_BITS: u32 = 24;
+const MAX_NUMBER: u32 = (1 << NUMBER_BITS) - 2;
 
 /// The table.
 #[derive(Debug, Default)]
 pub struct Index {
-    places: Box<[AtomicU64]>,
+    places: Box<[AtomicU32]>,
     mask: usize,
-    /// From 1: a word of zeros is free.
-    epoch: u64,
 }
 
-/// What an entry holds above the number: the epoch and the rest of the hash.
-fn label(hash: u64, epoch: u64) -> u64 {
-    let tag_bits = 64 - NUMBER_BITS - EPOCH_BITS;
-    (hash >> (64 - tag_bits)) << EPOCH_BITS | epoch
+/// What an entry holds above the number.
+#[inline]
+fn tag(hash: u64) -> u32 {
+    (hash >> (32 + NUMBER_BITS)) as u32
+}
+
+/// The number that an entry holds under this tag.
+#[inline]
+fn number_in(entry: u32, tag: u32) -> Option<u32> {
+    let number = entry & ((1 << NUMBER_BITS) - 1);
+    if entry >> NUMBER_BITS == tag { number.checked_sub(1) } else { None }
 }
 
 impl Index {
-    /// Empties the table, with room for about `names`.
+    /// Empties the table, with room for about `names`. It was last used a block ago, and comes into the cache so.
     pub fn begin(&mut self, names: usize) {
         let places = (2 * names).next_power_of_two().clamp(MIN_PLACES, MAX_PLACES);
-        self.epoch += 1;
-        if self.places.len() < places {
-            self.places = std::iter::repeat_with(AtomicU64::default).take(places).collect();
-            self.epoch = 1;
-        } else if self.epoch > MAX_EPOCH {
-            for place in &mut self.places {
-                *place.get_mut() = 0;
-            }
-            self.epoch = 1;
-        }
         self.mask = places - 1;
-        self.warm();
-    }
-
-    /// Reads the table from one end to the other. It was last used a block ago: a look at each place in turn would wait
-    /// for memory, where the processor fetches neighbours many at a time.
-    fn warm(&self) {
-        let lines = self.places[..=self.mask].iter().step_by(PLACES_PER_LINE);
-        std::hint::black_box(lines.fold(0, |all, place| all ^ place.load(Ordering::Relaxed)));
+        if self.places.len() < places {
+            self.places = std::iter::repeat_with(AtomicU32::default).take(places).collect();
+            return;
+        }
+        for place in &mut self.places[..places] {
+            *place.get_mut() = 0;
+        }
     }
 
     /// Gives a table back that is larger than `most` places.
@@ -67,6 +58,31 @@ impl Index {
         if self.places.len() > most {
             *self = Self::default();
         }
+    }
+
+    /// Where a name's cell is looked for first.
+    #[inline]
+    pub fn first_place(&self, hash: u64) -> Option<&AtomicU32> {
+        self.places.get(hash as usize & self.mask)
+    }
+
+    /// The number of a name's cell, if there is one here.
+    #[inline]
+    pub fn find(&self, hash: u64, is_named: impl Fn(u32) -> bool) -> Option<u32> {
+        let tag = tag(hash);
+        for probe in 0..MAX_PROBES {
+            let place = self.places.get((hash as usize).wrapping_add(probe) & self.mask)?;
+            let entry = place.load(Ordering::Acquire);
+            if entry == 0 {
+                return None;
+            }
+            if let Some(number) = number_in(entry, tag)
+                && is_named(number)
+            {
+                return Some(number);
+            }
+        }
+        None
     }
 
     /// The number of a name's cell, which `make` makes if there is none. `None`: the name belongs to the overflow.
@@ -77,22 +93,26 @@ impl Index {
         is_named: impl Fn(u32) -> bool,
         mut make: impl FnMut() -> u32,
     ) -> Option<u32> {
-        let label = label(hash, self.epoch);
+        let tag = tag(hash);
         let mut made = None;
         for probe in 0..MAX_PROBES {
             let place = self.places.get((hash as usize).wrapping_add(probe) & self.mask)?;
             let mut entry = place.load(Ordering::Acquire);
-            if (entry >> NUMBER_BITS) & MAX_EPOCH != self.epoch {
-                // Free. A cell that is made and not needed, because another worker was faster, is left unused.
+            if entry == 0 {
+                // A cell that is made and not needed, because another worker was faster, is left unused.
                 let number = *made.get_or_insert_with(&mut make);
-                let new = label << NUMBER_BITS | u64::from(number);
-                match place.compare_exchange(entry, new, Ordering::AcqRel, Ordering::Acquire) {
+                if number > MAX_NUMBER {
+                    return None;
+                }
+                let new = tag << NUMBER_BITS | (number + 1);
+                match place.compare_exchange(0, new, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => return Some(number),
                     Err(now) => entry = now,
                 }
             }
-            let number = (entry & ((1 << NUMBER_BITS) - 1)) as u32;
-            if entry >> NUMBER_BITS == label && is_named(number) {
+            if let Some(number) = number_in(entry, tag)
+                && is_named(number)
+            {
                 return Some(number);
             }
         }
@@ -109,7 +129,7 @@ mod tests {
 
     /// Names that collide in their places and in their labels.
     fn hash(name: u64) -> u64 {
-        ((name % 7) * 3) | ((name % 3) << 50)
+        ((name % 7) * 3) | ((name % 3) << 60)
     }
 
     #[test]
@@ -148,12 +168,26 @@ mod tests {
     }
 
     #[test]
-    fn epochs_come_round() {
+    fn a_block_begins_with_nothing() {
         let mut index = Index::default();
-        for round in 0..(2 * MAX_EPOCH as u32 + 5) {
-            index.begin(4);
-            assert_eq!(index.number(5, |number| number == round, || round), Some(round));
-            assert_eq!(index.number(5, |number| number == round, || u32::MAX), Some(round));
+        for (round, names) in [4, 4 * MIN_PLACES, 4, 4 * MIN_PLACES, 4].into_iter().enumerate() {
+            index.begin(names);
+            let round = round as u32;
+            for hash in [5, 2 * MIN_PLACES as u64] {
+                assert_eq!(index.find(hash, |_| true), None);
+                let number = round + hash as u32;
+                assert_eq!(index.number(hash, |it| it == number, || number), Some(number));
+                assert_eq!(index.number(hash, |it| it == number, || u32::MAX), Some(number));
+                assert_eq!(index.find(hash, |it| it == number), Some(number));
+            }
         }
+    }
+
+    #[test]
+    fn a_number_without_room_belongs_to_the_overflow() {
+        let mut index = Index::default();
+        index.begin(4);
+        assert_eq!(index.number(5, |_| true, || MAX_NUMBER + 1), None);
+        assert_eq!(index.number(5, |_| true, || MAX_NUMBER), Some(MAX_NUMBER));
     }
 }

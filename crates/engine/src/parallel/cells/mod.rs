@@ -6,7 +6,9 @@
 
 mod account;
 mod fields;
+mod foreseen;
 mod index;
+mod rest;
 mod slot;
 mod words;
 
@@ -19,14 +21,16 @@ use alloy_primitives::{
     map::{DefaultHashBuilder, HashMap},
 };
 
-pub use account::{AccountCell, AccountGuard, AccountState};
+pub use account::{AccountCell, AccountGuard, Settled};
 pub use fields::{AccountWrite, Delta, Fields, Life};
+pub use foreseen::Foreseen;
 pub use slot::{SlotCell, SlotGuard, SlotState, SlotView, position_of, version};
 
 use super::MAX_WORKERS;
 use super::apart::Apart;
 use super::arena::Arena;
 use super::recording::CellNames;
+use crate::ahead;
 use crate::state::StateReader;
 use index::Index;
 
@@ -104,18 +108,28 @@ impl<C: Named + Default> Kind<C> {
     /// The number of a name's cell, made on behalf of a worker.
     #[inline]
     fn number(&self, worker: usize, name: C::Name, reader: Option<&dyn StateReader>) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        C::hash(name, &mut hasher);
+        self.number_at(worker, name, hasher.finish(), |cell| cell.begin(name, reader))
+    }
+
+    /// The same for a name whose hash is known, and a cell that `begin` makes this name's.
+    #[inline]
+    fn number_at(&self, worker: usize, name: C::Name, hash: u64, mut begin: impl FnMut(&C)) -> u32 {
         let is_named = |number| self.cells.get(number).is_named(name);
-        let make = || {
+        let mut make = || {
             let taken = &self.taken[worker];
             let count = taken.load(Ordering::Relaxed);
             let number = self.number_of(worker as u32, count);
-            self.cells.get(number).begin(name, reader);
+            // The next one will be needed soon.
+            if let Some(next) = self.cells.find(self.number_of(worker as u32, count + 1)) {
+                ahead::fetch(next);
+            }
+            begin(self.cells.get(number));
             taken.store(count + 1, Ordering::Release);
             number
         };
-        let mut hasher = self.hasher.build_hasher();
-        C::hash(name, &mut hasher);
-        self.index.number(hasher.finish(), is_named, make).unwrap_or_else(|| {
+        self.index.number(hash, is_named, &mut make).unwrap_or_else(|| {
             let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
             *overflow.entry(name).or_insert_with(make)
         })
@@ -127,14 +141,13 @@ impl<C: Named + Default> Kind<C> {
         (count / RANGE * self.workers + worker) * RANGE + count % RANGE
     }
 
-    /// The numbers of all cells that are in use, and some that were made for nothing.
+    /// The numbers of all cells that are in use, and some that were made for nothing, worker by worker.
     fn numbers(&self) -> Vec<u32> {
         let mut all = Vec::new();
         for (worker, taken) in (0..self.workers).zip(&self.taken) {
             let count = taken.load(Ordering::Acquire);
             all.extend((0..count).map(|count| self.number_of(worker, count)));
         }
-        all.sort_unstable();
         all
     }
 }
@@ -157,11 +170,6 @@ impl Cells {
     /// it at once.
     pub fn account_number(&self, worker: usize, address: Address, reader: Option<&dyn StateReader>) -> u32 {
         self.accounts.number(worker, address, reader)
-    }
-
-    /// Asks the state for an account that will be needed, if nobody has. There may be no answer yet.
-    pub fn foresee(&self, worker: usize, address: Address, reader: &dyn StateReader) {
-        self.account_number(worker, address, Some(reader));
     }
 
     /// The number of a slot's cell.
@@ -193,7 +201,7 @@ impl Cells {
         self.slot_cell(number).lock()
     }
 
-    /// The numbers of all accounts and of all slots, in order. Every slot's account is among the accounts: workers may
+    /// The numbers of all accounts and of all slots, in no order. Every slot's account is among the accounts: workers may
     /// be at work, and the slots are counted first.
     pub fn numbers(&self) -> (Vec<u32>, Vec<u32>) {
         let slots = self.slots.numbers();
@@ -202,7 +210,9 @@ impl Cells {
 
     /// What the cells in use are called, by number.
     pub fn names(&self) -> CellNames {
-        let (accounts, slots) = self.numbers();
+        let (mut accounts, mut slots) = self.numbers();
+        accounts.sort_unstable();
+        slots.sort_unstable();
         CellNames {
             accounts: accounts.into_iter().map(|number| (number, self.account_cell(number).name())).collect(),
             slots: slots.into_iter().map(|number| (number, self.slot_cell(number).name())).collect(),

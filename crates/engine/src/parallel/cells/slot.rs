@@ -84,6 +84,12 @@ impl SlotCell {
         (account as u32, U256::from_limbs([k0, k1, k2, k3]))
     }
 
+    /// Whether a committed transaction wrote it.
+    #[inline]
+    pub fn is_written(&self) -> bool {
+        self.words.read().is_none_or(|words| words[WORDS - 1] >> VERSION_SHIFT != 0)
+    }
+
     /// The same for whoever is no reader.
     #[inline]
     pub fn peek(&self, reset: u32) -> Option<SlotView> {
@@ -334,11 +340,6 @@ impl SlotState {
             return Some(U256::ZERO);
         }
         (self.version != 0 || self.loaded).then_some(self.now)
-    }
-
-    /// The version of the last committed write.
-    pub fn committed_version(&self) -> u32 {
-        self.version
     }
 
     /// Whether the state before the block was asked.

@@ -4,17 +4,46 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
+/// The lock's count.
+#[derive(Debug, Default)]
+pub struct Sequence(
+    /// Odd while something changes.
+    AtomicU32,
+);
+
+impl Sequence {
+    /// What `look` gives, if nothing was changed meanwhile; else take the lock. Only atomics may be looked at.
+    #[inline]
+    pub fn read<T>(&self, look: impl FnOnce() -> T) -> Option<T> {
+        // In one order with the notes of readers.
+        let before = self.0.load(Ordering::SeqCst);
+        let found = look();
+        fence(Ordering::Acquire);
+        let unchanged = before & 1 == 0 && self.0.load(Ordering::Relaxed) == before;
+        unchanged.then_some(found)
+    }
+
+    /// Changes what is looked at. The caller holds the cell's lock.
+    #[inline]
+    pub fn write(&self, change: impl FnOnce()) {
+        let sequence = self.0.load(Ordering::Relaxed);
+        self.0.store(sequence.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        change();
+        self.0.store(sequence.wrapping_add(2), Ordering::Release);
+    }
+}
+
 /// The words.
 #[derive(Debug)]
 pub struct Words<const N: usize> {
-    /// Odd while the words change.
-    sequence: AtomicU32,
+    sequence: Sequence,
     words: [AtomicU64; N],
 }
 
 impl<const N: usize> Default for Words<N> {
     fn default() -> Self {
-        Self { sequence: AtomicU32::new(0), words: [const { AtomicU64::new(0) }; N] }
+        Self { sequence: Sequence::default(), words: [const { AtomicU64::new(0) }; N] }
     }
 }
 
@@ -22,30 +51,17 @@ impl<const N: usize> Words<N> {
     /// The words as they were at some moment during the call. `None` where they changed meanwhile: take the lock.
     #[inline]
     pub fn read(&self) -> Option<[u64; N]> {
-        let before = self.sequence.load(Ordering::Acquire);
-        let words = std::array::from_fn(|at| self.words[at].load(Ordering::Relaxed));
-        fence(Ordering::Acquire);
-        let unchanged = before & 1 == 0 && self.sequence.load(Ordering::Relaxed) == before;
-        unchanged.then_some(words)
-    }
-
-    /// One of them, as it is now.
-    #[inline]
-    pub fn word<const AT: usize>(&self) -> u64 {
-        const { assert!(AT < N) };
-        self.words[AT].load(Ordering::Relaxed)
+        self.sequence.read(|| std::array::from_fn(|at| self.words[at].load(Ordering::Relaxed)))
     }
 
     /// Changes them. The caller holds the cell's lock.
     #[inline]
     pub fn write(&self, words: [u64; N]) {
-        let sequence = self.sequence.load(Ordering::Relaxed);
-        self.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
-        fence(Ordering::Release);
-        for (place, word) in self.words.iter().zip(words) {
-            place.store(word, Ordering::Relaxed);
-        }
-        self.sequence.store(sequence.wrapping_add(2), Ordering::Release);
+        self.sequence.write(|| {
+            for (place, word) in self.words.iter().zip(words) {
+                place.store(word, Ordering::Relaxed);
+            }
+        });
     }
 }
 
@@ -58,13 +74,12 @@ const STRETCH: u32 = 16;
 pub struct Reader(AtomicU32);
 
 impl Reader {
-    /// Notes a reader, before it looks. Either it sees what a writer writes meanwhile, or that writer sees the note:
-    /// both are followed by a fence.
+    /// Notes a reader, before it looks. Either it sees what a writer writes meanwhile, or that writer sees the note: the
+    /// note and the look at the sequence are in one order with the writer's fence.
     #[inline]
     pub fn note(&self, position: u32) {
-        if self.0.load(Ordering::Acquire) < position {
-            self.0.fetch_max(position | (STRETCH - 1), Ordering::AcqRel);
-            fence(Ordering::SeqCst);
+        if self.0.load(Ordering::SeqCst) < position {
+            self.0.fetch_max(position | (STRETCH - 1), Ordering::SeqCst);
         }
     }
 

@@ -8,7 +8,7 @@ use revm::state::Account;
 use super::Mode;
 use crate::error::Fault;
 use crate::evm::TransactError;
-use crate::parallel::cells::{AccountCell, AccountState, AccountWrite, Cells, Fields, Life, position_of};
+use crate::parallel::cells::{AccountCell, AccountGuard, AccountWrite, Cells, Fields, Life, position_of};
 use crate::parallel::observed::{
     ALIVE, ASSUMED, BALANCE_BOUND, CODE, EXACT_BALANCE, EXISTENCE, NONCE, RESET,
 };
@@ -177,7 +177,7 @@ impl Observation<'_> {
                 } else {
                     let cell = cell.lock();
                     let free = self.held_before(field, &cell.fields_before());
-                    if free { 0 } else { cell.writers[usize::from(field)] }
+                    if free { 0 } else { cell.writer(usize::from(field)) }
                 };
                 places.reads.push((Place::Field(account, field), writer));
             }
@@ -223,18 +223,15 @@ impl Observation<'_> {
 
     fn check_locked(
         &self,
-        cell: &AccountState,
+        cell: &AccountGuard<'_>,
         position: u32,
         state_clear: bool,
         at_commit: bool,
     ) -> Result<(), Conflict> {
-        let stale = match cell.fields_at(position, state_clear) {
-            Some(fields) => self.stale_field(&fields, at_commit),
-            None => self.stale_field(&cell.now, at_commit),
-        };
-        let Some(field) = stale else { return Ok(()) };
+        let fields = cell.fields_at(position, state_clear);
+        let Some(field) = self.stale_field(&fields, at_commit) else { return Ok(()) };
         let by = cell.last_writer(position, field);
-        Err(Conflict { location: field_location(cell.address, field), by })
+        Err(Conflict { location: field_location(cell.address(), field), by })
     }
 }
 
@@ -256,7 +253,7 @@ pub(super) fn check_slot(
     }
     let (account, key) = (cell.account, cell.key);
     drop(cell);
-    let address = cells.account(account).address;
+    let address = cells.account_cell(account).name();
     Err(Conflict { location: Location::Slot(address, key), by: position_of(version) })
 }
 
@@ -277,7 +274,7 @@ impl AccountAccess {
     }
 
     /// Whether something observed was written by a transaction that is to run again.
-    fn saw_estimate(&self, cell: &AccountState, position: u32) -> bool {
+    fn saw_estimate(&self, cell: &AccountGuard<'_>, position: u32) -> bool {
         self.observed & ASSUMED == 0
             && cell.estimate_below(position).is_some_and(|(_, fields)| fields & self.observed != 0)
     }
@@ -345,7 +342,7 @@ impl Accesses {
             let cell = cell.lock();
             if access.saw_estimate(&cell, position) {
                 let by = cell.last_writer(position, 1);
-                return Err(Conflict { location: Location::Nonce(cell.address), by });
+                return Err(Conflict { location: Location::Nonce(cell.address()), by });
             }
             observation.check_locked(&cell, position, state_clear, false)?;
         }
@@ -360,9 +357,8 @@ impl Accesses {
     /// Whether the writes are only amounts that move and nonces that are used: hardly anybody looks at those, so that
     /// showing them before the commit is not worth its while.
     pub fn only_moves(&self) -> bool {
-        let moves = |write: &AccountWrite| write.life == Life::Touched && write.code.is_none();
         self.slots.iter().all(|slot| slot.write.is_none())
-            && self.accounts.iter().all(|account| account.write.as_ref().is_none_or(moves))
+            && self.accounts.iter().all(|account| account.write.as_ref().is_none_or(AccountWrite::is_move))
     }
 
     /// Makes the writes visible to higher transactions, and lists them in `published`. Gives the highest transaction that
@@ -401,7 +397,12 @@ impl Accesses {
         let mut news = None;
         for access in &mut self.accounts {
             if let Some(write) = access.write.take() {
-                news = news.max(cells.account(access.cell).commit(position, write, state_clear));
+                let mut cell = cells.account(access.cell);
+                if write.is_move() {
+                    cell.commit_move(position, write.delta, write.nonce, state_clear);
+                } else {
+                    news = news.max(cell.commit(position, write, state_clear));
+                }
             } else if access.only_touched {
                 cells.account_cell(access.cell).touch();
             }

@@ -48,12 +48,18 @@ impl<'a> FieldJournal<'a> {
         let cold = self.warm.check_is_cold(&address, skip_cold_load)?;
         let entry = self.known.len();
         if entry == self.entries.len() {
-            self.entries.push(Entry::default());
+            let mut entry = Entry::default();
+            // Everybody's empty code.
+            entry.account.info.code = None;
+            self.entries.push(entry);
         }
         let new = &mut self.entries[entry];
         new.address = address;
         let SharedView { cells, worker, reader, .. } = self.database;
-        new.cell = cells.account_number(worker, address, Some(reader));
+        new.cell = match self.foreseen.number(self.position, address) {
+            Some(number) => number,
+            None => cells.account_number(worker, address, Some(reader)),
+        };
         self.look_at(entry)?;
         let entry = self.known.push(address);
         self.undo.push(Undo::Warmed(entry));
@@ -65,23 +71,38 @@ impl<'a> FieldJournal<'a> {
         self.database.yield_turn();
         let (cell, position, clear) = (self.entries[entry].cell, self.position, self.state_clear());
         self.stop_if_blocked()?;
-        let (mut seen, estimate) = match self.database.cells.account_cell(cell).look(position) {
-            Some(fields) => (fields, None),
-            None => self.answer(|database| {
-                let mut cell = database.cells.account(cell);
-                Ok(match cell.view(database.reader, position, clear)? {
-                    Read::Ready(fields) => Read::Ready((fields, cell.estimate_below(position))),
-                    Read::Pending(ticket) => Read::Pending(ticket),
-                })
-            })?,
-        };
+        let shared = self.database.cells.account_cell(cell);
+        // Nobody writes below a final run any more: it need not be told.
+        let looked = if self.mode == Mode::Final { shared.peek() } else { shared.look(position) };
+        // Twice, so that what was looked at goes straight to its places.
+        match looked {
+            Some(seen) => self.meet(entry, seen, None),
+            None => {
+                let (seen, estimate) = self.answer(|database| {
+                    let mut cell = database.cells.account(cell);
+                    Ok(match cell.view(database.reader, position, clear)? {
+                        Read::Ready(fields) => Read::Ready((fields, cell.estimate_below(position))),
+                        Read::Pending(ticket) => Read::Pending(ticket),
+                    })
+                })?;
+                self.meet(entry, seen, estimate);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn meet(&mut self, entry: usize, mut seen: Fields, estimate: Option<(u32, u8)>) {
         if self.mode == Mode::Misled {
             mislead(&mut seen);
         }
         let known = &mut self.entries[entry];
         let info = &mut known.account.info;
         info.code_hash = seen.code_hash;
-        info.code = None;
+        // Most accounts have no code, and the entry's last account probably had none.
+        if seen.code_hash != KECCAK_EMPTY || info.code.as_ref().is_some_and(|code| !code.is_empty()) {
+            info.code = None;
+        }
         info.balance = seen.balance;
         info.nonce = seen.nonce;
         known.account.status =
@@ -95,7 +116,6 @@ impl<'a> FieldJournal<'a> {
         known.highest = U256::MAX;
         known.observed.set(0);
         known.cold = false;
-        Ok(())
     }
 
     /// Makes sure that the code is there.
@@ -171,7 +191,10 @@ impl<'a> FieldJournal<'a> {
             (NO_CELL, U256::ZERO, None)
         } else {
             let cell = self.database.cells.slot_number(self.database.worker, account, key);
-            let view = match self.database.cells.slot_cell(cell).look(position, reset) {
+            let shared = self.database.cells.slot_cell(cell);
+            let looked =
+                if self.mode == Mode::Final { shared.peek(reset) } else { shared.look(position, reset) };
+            let view = match looked {
                 Some(view) => view,
                 None => self.answer(|database| {
                     // Never with a slot locked.

@@ -20,7 +20,7 @@ use revm::context_interface::journaled_state::JournalLoadError;
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, AccountInfo, Bytecode, EvmState, EvmStorageSlot, TransientStorage};
 
-use super::cells::{Cells, Fields};
+use super::cells::{Cells, Fields, Foreseen};
 use super::interleave::Turns;
 use super::observed;
 use crate::error::Fault;
@@ -143,6 +143,8 @@ pub struct FieldJournal<'a> {
     pub(super) slots: Vec<Slot>,
     /// Code that this worker has met in the block, by the account's cell, with its hash.
     codes: HashMap<u32, (B256, Bytecode)>,
+    /// Accounts of the transactions that come next.
+    pub(super) foreseen: Foreseen,
     undo: Vec<Undo>,
     transient: TransientStorage,
     logs: Vec<Log>,
@@ -213,6 +215,7 @@ impl<'a> FieldJournal<'a> {
             known_slots: Places::default(),
             slots,
             codes,
+            foreseen: Foreseen::default(),
             undo: Vec::new(),
             transient: TransientStorage::default(),
             logs: Vec::new(),

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, U256};
 use revm::primitives::hardfork::SpecId;
-use revm::state::Account;
+use revm::state::{Account, AccountStatus};
 
 use super::access::{Accesses, AccountAccess, Conflict, Observation, Published, SlotAccess, check_slot};
 use super::{Entry, FieldJournal, HALF, NO_CELL};
@@ -141,10 +141,19 @@ impl FieldJournal<'_> {
         let (cells, position, clear) = (self.database.cells, self.position, self.state_clear());
         let mut news = None;
         for known in self.met() {
-            if let Some(write) = written(known) {
-                news = news.max(cells.account(known.cell).commit(position, write, clear));
-            } else if only_touched(known) {
+            let (account, seen) = (&known.account, &known.seen);
+            let (info, status) = (&account.info, account.status);
+            let reborn = AccountStatus::CreatedLocal | AccountStatus::SelfDestructedLocal;
+            if only_touched(known) {
                 cells.account_cell(known.cell).touch();
+            } else if !status.intersects(reborn) && info.code_hash == seen.code_hash {
+                if account.is_touched() {
+                    let delta = Delta::between(seen.balance, info.balance);
+                    let nonce = (info.nonce != seen.nonce).then_some(info.nonce);
+                    cells.account(known.cell).commit_move(position, delta, nonce, clear);
+                }
+            } else if let Some(write) = written(known) {
+                news = news.max(cells.account(known.cell).commit(position, write, clear));
             }
         }
         for slot in &mut self.slots {
@@ -190,6 +199,7 @@ fn highest(known: &Entry, moves_balance: bool) -> U256 {
 
 /// Whether an account was touched and nothing else, and has a nonce or code: then it stays as it is, before EIP-161 and
 /// since. Popular contracts are touched by many transactions, which need not wait for each other's writes there.
+#[inline]
 fn only_touched(known: &Entry) -> bool {
     let account = &known.account;
     let (info, seen) = (&account.info, &known.seen);
@@ -208,6 +218,7 @@ fn alive_if(only_touched: bool) -> u8 {
 }
 
 /// What became of an account, where it was touched and that changes anything.
+#[inline]
 fn written(known: &Entry) -> Option<AccountWrite> {
     let account = &known.account;
     if account.is_selfdestructed_locally() {
@@ -218,8 +229,8 @@ fn written(known: &Entry) -> Option<AccountWrite> {
     }
     let (info, seen) = (&account.info, &known.seen);
     let life = if account.is_created_locally() { Life::Created } else { Life::Touched };
-    let code =
-        (info.code_hash != seen.code_hash).then(|| (info.code_hash, info.code.clone().unwrap_or_default()));
+    let code = (info.code_hash != seen.code_hash)
+        .then(|| Box::new((info.code_hash, info.code.clone().unwrap_or_default())));
     Some(AccountWrite {
         life,
         delta: Delta::between(seen.balance, info.balance),
