@@ -8,6 +8,9 @@
 //! its spans and charged in the same places. The same schedule and workers give the same result.
 
 mod durations;
+mod gaps;
+mod runs;
+mod speeds;
 mod versions;
 
 use std::cmp::Reverse;
@@ -19,6 +22,7 @@ use solder_engine::parallel::record::{Location, TransactionRecord};
 use solder_engine::parallel::scheduler::{Finish, Phase, Scheduler, Task};
 
 use durations::Durations;
+use runs::Runs;
 use versions::{Seen, Versions};
 
 /// What a simulated run gave.
@@ -46,7 +50,7 @@ enum Event {
     Reads { tx: usize, incarnation: usize, start: u64, place: usize },
     /// An execution ends.
     Executed { tx: usize, incarnation: usize },
-    /// The repetition at the commit position ends.
+    /// An execution at the commit position ends.
     Repeated { tx: usize },
     /// A worker that validated others begins the next commit.
     Commits { tx: usize },
@@ -57,11 +61,14 @@ enum Event {
 struct Run {
     durations: Durations,
     scheduler: Scheduler,
+    runs: Runs,
     versions: Versions,
     /// By time, then in the order in which they arose.
     events: BinaryHeap<Reverse<(u64, u64, usize, Event)>>,
     arisen: u64,
     idle: BTreeSet<usize>,
+    /// By worker: whether it has started its first transaction.
+    begun: Vec<bool>,
     /// By worker: whose readers it still has to tell, after the commits that it went on to.
     owed: Vec<Option<usize>>,
     conflicts: u64,
@@ -73,8 +80,10 @@ struct Run {
 pub fn simulate(schedule: &Schedule, workers: usize) -> Simulation {
     let workers = workers.clamp(1, schedule.transactions.len().max(1));
     let mut run = Run::new(schedule, workers);
+    // One worker calls nobody.
+    let head = run.durations.head - if workers == 1 { run.durations.calling } else { 0 };
     for worker in 0..workers {
-        let start = run.durations.head + if worker == 0 { 0 } else { run.durations.wake };
+        let start = head + if worker == 0 { 0 } else { run.durations.wake };
         run.push(start, worker, Event::Asks);
     }
     // Each execution causes a bounded number of events, and the scheduler bounds the executions.
@@ -84,7 +93,7 @@ pub fn simulate(schedule: &Schedule, workers: usize) -> Simulation {
     let attempts = (0..schedule.transactions.len()).map(|tx| run.scheduler.executions(tx));
     Simulation {
         workers,
-        makespan: run.end.max(run.durations.head) + run.durations.tail,
+        makespan: run.end.max(head) + run.durations.tail,
         executions: attempts.clone().map(|count| count as u64).sum(),
         conflicts: run.conflicts,
         blocked: run.blocked,
@@ -124,10 +133,12 @@ impl Run {
         Self {
             durations: Durations::of(schedule),
             scheduler,
+            runs: Runs::new(schedule, workers),
             versions: Versions::new(schedule),
             events: BinaryHeap::new(),
             arisen: 0,
             idle: BTreeSet::new(),
+            begun: vec![false; workers],
             owed: vec![None; workers],
             conflicts: 0,
             blocked: 0,
@@ -148,9 +159,10 @@ impl Run {
             }
             Event::Executed { tx, incarnation } => self.executed(time, worker, tx, incarnation),
             Event::Repeated { tx } => {
-                self.push(time + self.durations.commit(tx), worker, Event::Committed { tx })
+                let before = self.durations.before_commit(worker, true);
+                self.push(time + before + self.durations.commit(worker, tx), worker, Event::Committed { tx })
             }
-            Event::Commits { tx } => self.commit(time, worker, tx),
+            Event::Commits { tx } => self.commit(time, worker, tx, false),
             Event::Committed { tx } => self.committed(time, worker, tx),
         }
         // Whoever had nothing to do looks again when there is something, the lowest first.
@@ -166,10 +178,12 @@ impl Run {
     fn ask(&mut self, time: u64, worker: usize) {
         match self.scheduler.next_task(worker) {
             Task::Execute { tx, incarnation, .. } => {
-                self.versions.begin(tx);
-                self.proceed(time + self.durations.between, worker, tx, incarnation, 0);
+                if incarnation == 0 {
+                    self.runs.begin(worker, tx, &mut self.scheduler);
+                }
+                self.begin(time, worker, tx, incarnation);
             }
-            Task::Commit { tx } => self.commit(time, worker, tx),
+            Task::Commit { tx } => self.commit(time, worker, tx, false),
             // Nothing is parked here: a read of the state before the block is part of the recorded time.
             Task::Idle | Task::Await { .. } => {
                 self.idle.insert(worker);
@@ -178,9 +192,28 @@ impl Run {
         }
     }
 
+    fn begin(&mut self, time: u64, worker: usize, tx: usize, incarnation: usize) {
+        self.versions.begin(tx);
+        // The first one begins where the recorded one did.
+        let found = if self.begun[worker] { self.durations.before_execution(worker) } else { 0 };
+        self.begun[worker] = true;
+        self.proceed(time + found, worker, tx, incarnation, 0);
+    }
+
+    /// What a worker does when a task is done: the rest of its run first.
+    fn go_on(&mut self, time: u64, worker: usize) {
+        if let Some((tx, incarnation)) = self.runs.take_put_off(worker) {
+            self.tell_end(time, worker, tx, incarnation);
+        } else if let Some(tx) = self.runs.next(worker) {
+            self.begin(time, worker, tx, 0);
+        } else {
+            self.push(time, worker, Event::Asks);
+        }
+    }
+
     /// On to the next read of an execution that began at `start`, or to its end.
     fn proceed(&mut self, start: u64, worker: usize, tx: usize, incarnation: usize, place: usize) {
-        let length = self.durations.execution(tx, incarnation);
+        let length = self.durations.execution(worker, tx, incarnation);
         match self.versions.position(tx, place) {
             Some(position) => {
                 self.push(
@@ -199,29 +232,59 @@ impl Run {
             Seen::Estimate { by } => {
                 self.blocked += 1;
                 self.scheduler.block(tx, by);
-                self.push(time, worker, Event::Asks);
+                self.go_on(time, worker);
             }
         }
     }
 
     fn executed(&mut self, time: u64, worker: usize, tx: usize, incarnation: usize) {
+        if !self.runs.is_over(worker) && self.scheduler.head() != tx {
+            return self.executed_in_run(time, worker, tx, incarnation);
+        }
+        if self.runs.owes(worker)
+            && let Some(next) = self.runs.tell(worker, &mut self.scheduler)
+        {
+            self.runs.put_off(worker, tx, incarnation);
+            return self.commit(time, worker, next, false);
+        }
+        self.tell_end(time, worker, tx, incarnation);
+    }
+
+    /// Within a run the scheduler is told later, unless somebody waits for what was executed.
+    fn executed_in_run(&mut self, time: u64, worker: usize, tx: usize, incarnation: usize) {
+        let mut time = time + self.durations.publishing(worker);
+        if self.runs.is_shown(tx) {
+            self.versions.publish(tx, incarnation);
+            time += self.tell_readers(worker, tx);
+        }
+        let first = self.runs.keep(worker, tx);
+        if first == self.scheduler.head()
+            && let Some(next) = self.runs.tell(worker, &mut self.scheduler)
+        {
+            return self.commit(time, worker, next, false);
+        }
+        self.go_on(time, worker);
+    }
+
+    /// The scheduler is told of an execution that ended.
+    fn tell_end(&mut self, time: u64, worker: usize, tx: usize, incarnation: usize) {
         if self.scheduler.finish(tx) == Finish::Commit {
-            return self.commit(time, worker, tx);
+            return self.commit(time, worker, tx, true);
         }
         self.versions.publish(tx, incarnation);
         if self.scheduler.published(tx) {
             self.owed[worker] = Some(tx);
-            self.commit(time, worker, tx);
+            self.commit(time, worker, tx, true);
         } else {
-            let time = time + self.tell_readers(tx);
-            self.push(time, worker, Event::Asks);
+            let time = time + self.durations.publishing(worker) + self.tell_readers(worker, tx);
+            self.go_on(time, worker);
         }
     }
 
     /// Looks whether what higher transactions read of a transaction's news still holds. Gives how long it takes.
-    fn tell_readers(&mut self, tx: usize) -> u64 {
+    fn tell_readers(&mut self, worker: usize, tx: usize) -> u64 {
         let highest = self.highest_reader(tx, Versions::is_news);
-        self.validate(tx, highest)
+        self.validate(worker, tx, highest)
     }
 
     /// The highest transaction that may have looked at a location that `tx` writes.
@@ -233,11 +296,11 @@ impl Run {
 
     /// Has the stale ones among the executed transactions above `tx`, up to `highest`, run again. What they wrote is an
     /// estimate from then on, and its readers are looked at in turn.
-    fn validate(&mut self, tx: usize, mut highest: usize) -> u64 {
+    fn validate(&mut self, worker: usize, tx: usize, mut highest: usize) -> u64 {
         let (mut taken, mut reader) = (0, tx + 1);
         while reader <= highest {
             if self.scheduler.phase(reader) == Phase::Executed {
-                taken += self.durations.validation;
+                taken += self.durations.validation(worker);
                 if let Some(by) = self.versions.stale(reader, false)
                     && self.scheduler.invalidate(reader)
                 {
@@ -256,29 +319,39 @@ impl Run {
         self.versions.mark_estimate(tx);
     }
 
-    fn commit(&mut self, time: u64, worker: usize, tx: usize) {
+    /// `own`: the worker has just executed it.
+    fn commit(&mut self, time: u64, worker: usize, tx: usize, own: bool) {
         let Some(by) = self.versions.stale(tx, true) else {
-            let end = time + self.durations.before_commit + self.durations.commit(tx);
+            let end = time + self.durations.before_commit(worker, own) + self.durations.commit(worker, tx);
             return self.push(end, worker, Event::Committed { tx });
         };
         self.abort(tx, by);
         let highest = self.highest_reader(tx, Versions::is_marked);
-        let start = time + self.validate(tx, highest);
+        let start = time + self.validate(worker, tx, highest);
         let incarnation = self.scheduler.repeat_at_head();
-        self.push(start + self.durations.execution(tx, incarnation), worker, Event::Repeated { tx });
+        self.push(start + self.durations.execution(worker, tx, incarnation), worker, Event::Repeated { tx });
     }
 
     fn committed(&mut self, time: u64, worker: usize, tx: usize) {
         let is_news = self.versions.commit(tx, self.scheduler.executions(tx) - 1);
         self.end = time;
         let next = self.scheduler.committed();
-        let mut time = time + if is_news { self.tell_readers(tx) } else { 0 };
+        let mut time = time + if is_news { self.tell_readers(worker, tx) } else { 0 };
         if let Some(next) = next {
             return self.push(time, worker, Event::Commits { tx: next });
         }
         if let Some(owed) = self.owed[worker].take() {
-            time += self.tell_readers(owed);
+            time += self.tell_readers(worker, owed);
         }
-        self.push(time, worker, Event::Asks);
+        // Whoever commits goes on with a head that nobody runs, and keeps the baton.
+        if self.runs.is_over(worker)
+            && !self.runs.owes(worker)
+            && let Some((tx, incarnation)) = self.scheduler.take_head(&|tx| self.runs.is_taken_at_head(tx))
+        {
+            let start = time + self.durations.before_execution(worker);
+            let end = start + self.durations.execution(worker, tx, incarnation);
+            return self.push(end, worker, Event::Repeated { tx });
+        }
+        self.go_on(time, worker);
     }
 }

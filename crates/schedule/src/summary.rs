@@ -68,13 +68,20 @@ pub fn serial_seconds(block: &BlockSchedule) -> f64 {
     block.label.serial_seconds.unwrap_or_else(|| work(&block.schedule) as f64 / NANOSECONDS)
 }
 
-/// Seconds that a block would take on `workers`. Recording slows a run down, most where transactions are short; where the
-/// same run was timed without recording too, that measured share is taken out. For the number of workers that was recorded
-/// the result is therefore what was measured, but for the simulator's own error.
+/// Seconds that a block would take on `workers`. The simulator leaves out what recording took; where the same run was timed
+/// without recording too, what that time has more is what lies around the phases and is added for every number of
+/// workers, and what it has less is what recording slowed down otherwise, as a share.
 pub fn predicted_seconds(block: &BlockSchedule, workers: usize) -> f64 {
-    let wall = block.schedule.wall as f64 / NANOSECONDS;
-    let unrecorded = block.label.parallel_seconds.and_then(|seconds| ratio(seconds, wall)).unwrap_or(1.0);
-    simulate(&block.schedule, workers).makespan as f64 / NANOSECONDS * unrecorded
+    let BlockSchedule { label, schedule } = block;
+    let makespan = simulate(schedule, workers).makespan as f64 / NANOSECONDS;
+    let recording: u64 = schedule.transactions.iter().map(|record| record.recording).sum();
+    let recording = recording / u64::from(schedule.workers.max(1));
+    let unrecorded = schedule.wall.saturating_sub(recording) as f64 / NANOSECONDS;
+    match label.parallel_seconds {
+        Some(seconds) if seconds >= unrecorded => makespan + (seconds - unrecorded),
+        Some(seconds) => makespan * ratio(seconds, unrecorded).unwrap_or(1.0),
+        None => makespan,
+    }
 }
 
 impl Summary {

@@ -121,7 +121,7 @@ fn refused(pointer: &str, value: Value) -> (Option<String>, String) {
 #[test]
 fn errors_name_the_field() {
     let field = |pointer, value| refused(pointer, value).0.unwrap();
-    assert_eq!(field("/solder/version", json!(3)), "solder.version");
+    assert_eq!(field("/solder/version", json!(2)), "solder.version");
     assert_eq!(field("/solder/blocks", json!({})), "solder.blocks");
     assert_eq!(field("/solder/blocks/0/workers", json!(0)), "solder.blocks[0].workers");
     assert_eq!(field("/solder/blocks/0/workers", json!(1_000_000)), "solder.blocks[0].workers");
@@ -135,13 +135,14 @@ fn errors_name_the_field() {
     assert_eq!(field("/solder/blocks/0/spans/2/2", json!(3)), "solder.blocks[0].spans[2]");
     assert_eq!(field("/solder/blocks/0/spans/2/5", json!(0)), "solder.blocks[0].spans[2]");
     assert_eq!(field("/solder/blocks/0/spans/8/7", json!(3)), "solder.blocks[0].spans[8]");
-    assert_eq!(field("/solder/blocks/0/records/1/5/0", json!(3)), "solder.blocks[0].records[1]");
-    assert_eq!(field("/solder/blocks/0/records/1/4", json!([0])), "solder.blocks[0].records[1]");
+    assert_eq!(field("/solder/blocks/0/records/1/2", json!(2)), "solder.blocks[0].records[1]");
+    assert_eq!(field("/solder/blocks/0/records/1/7/0", json!(3)), "solder.blocks[0].records[1]");
+    assert_eq!(field("/solder/blocks/0/records/1/6", json!([0])), "solder.blocks[0].records[1]");
 }
 
 #[test]
 fn only_a_lower_transaction_can_have_been_read_from() {
-    let (field, detail) = refused("/solder/blocks/0/records/1/4/1", json!(1));
+    let (field, detail) = refused("/solder/blocks/0/records/1/6/1", json!(1));
     assert_eq!(field.as_deref(), Some("solder.blocks[0].records[1]"));
     assert_eq!(detail, "1 is not below 1");
 }

@@ -6,7 +6,7 @@ mod made;
 use alloy_primitives::Address;
 use made::{chain, conflicting, drawn, independent, schedule, transaction};
 use solder_engine::parallel::Schedule;
-use solder_engine::parallel::record::Location;
+use solder_engine::parallel::record::{Activity, Location};
 use solder_engine::parallel::scheduler::MAX_EXECUTIONS;
 use solder_schedule::analysis::critical_path;
 use solder_schedule::simulate;
@@ -89,8 +89,104 @@ fn what_one_worker_loses_around_its_tasks_is_charged() {
     let made = conflicting().schedule;
     let run = simulate(&made, 1);
     // 500 before, 700 + 500 after the last task; between two tasks 100; 3 executions; 3 commits.
-    assert_eq!(run.makespan, 500 + 3 * 100 + (3000 + 2100 + 1500) + 3 * 100 + 1100);
+    assert_eq!(run.makespan, 500 + 2 * 100 + (3000 + 2100 + 1500) + 3 * 100 + 1100);
     assert_eq!((run.executions, run.conflicts), (3, 0));
+}
+
+/// Independent transactions with commits on one worker; `gap` is what lies before an execution.
+fn with_gaps(count: usize, gap: impl Fn(usize) -> u64) -> Schedule {
+    let mut made = independent(count);
+    made.transactions.iter_mut().for_each(|record| record.commit = 100);
+    let mut made = schedule(made.transactions, count as u64);
+    let mut later = 0;
+    for span in &mut made.spans {
+        if span.activity == Activity::Execute {
+            later += gap(span.transaction.unwrap() as usize);
+        }
+        span.start += later;
+        span.end += later;
+    }
+    made.wall += later;
+    made
+}
+
+#[test]
+fn what_comes_now_and_then_is_charged_whole() {
+    // Every twelfth execution has a long way, as where a run is begun; a median would see none of it.
+    let made = with_gaps(121, |tx| if tx > 0 && tx % 12 == 0 { 1200 } else { 0 });
+    assert_eq!(simulate(&made, 1).makespan, made.wall);
+    // A processor that was lost for a while says nothing of other runs.
+    let lost = with_gaps(121, |tx| if tx == 50 { 1_000_000 } else { 0 });
+    assert_eq!(simulate(&lost, 1).makespan, lost.wall - 1_000_000);
+}
+
+#[test]
+fn what_the_record_took_is_left_out() {
+    let mut made = with_gaps(10, |_| 0);
+    let mut later = 0;
+    for span in &mut made.spans {
+        later += if span.activity == Activity::Commit { 40 } else { 0 };
+        span.start += later;
+        span.end += later;
+    }
+    let without = made.wall;
+    made.wall += later;
+    made.transactions.iter_mut().for_each(|record| record.recording = 40);
+    assert_eq!(simulate(&made, 1).makespan, without);
+}
+
+#[test]
+fn a_slower_worker_is_told_from_its_transactions() {
+    // The same transactions took twice as long on worker 1.
+    let mut made = independent(24);
+    made.workers = 2;
+    for (tx, span) in made.spans.iter_mut().enumerate() {
+        let (place, slow) = (tx as u64 / 3, tx % 3 == 2);
+        (span.worker, span.start) =
+            if slow { (1, 2000 * place) } else { (0, 2000 * place + 1000 * (tx as u64 % 3)) };
+        span.end = span.start + if slow { 2000 } else { 1000 };
+        made.transactions[tx].execution = span.end - span.start;
+    }
+    made.spans.sort_by_key(|span| (span.worker, span.start));
+    made.wall = 16_000;
+    assert_eq!(simulate(&made, 2).makespan, 16_000);
+    assert_eq!(simulate(&made, 1).makespan, 24_000);
+    // Further workers are as the mean: 32 us of work on four.
+    let more = simulate(&made, 4).makespan;
+    assert!((8_000..=10_000).contains(&more), "{more}");
+}
+
+#[test]
+fn waiting_for_others_is_no_cost() {
+    // Transaction 1 reads what transaction 0 wrote, and began only when that was there.
+    let mut made = schedule(vec![transaction(9000, &[], &[0]), transaction(1000, &[(0, Some(0))], &[])], 1);
+    made.workers = 2;
+    made.spans[1].worker = 1;
+    let mut first = made.spans[0];
+    (first.worker, first.transaction, first.start, first.end) = (1, Some(2), 0, 1000);
+    made.spans.insert(1, first);
+    made.transactions.push(transaction(1000, &[], &[]));
+    made.wall = 10_000;
+    assert_eq!(simulate(&made, 1).makespan, 11_000);
+}
+
+#[test]
+fn short_transactions_are_begun_in_one_go_and_still_shared_out() {
+    let mut made = independent(96);
+    made.transactions.iter_mut().for_each(|record| record.short = true);
+    for workers in [1, 2, 4] {
+        let run = simulate(&made, workers);
+        assert_eq!((run.executions, run.conflicts), (96, 0), "{workers}");
+        let (shared, longest_run) = (96_000 / workers as u64, 12_000);
+        assert!((shared..=shared + longest_run).contains(&run.makespan), "{workers}: {run:?}");
+    }
+    // Each increments one slot: whoever begins a run reads what the other's run will write, until the chain is found out.
+    let mut made = chain(96);
+    made.transactions.iter_mut().for_each(|record| record.short = true);
+    let run = simulate(&made, 2);
+    assert!(run.conflicts >= 1, "{run:?}");
+    assert!(run.most_attempts <= MAX_EXECUTIONS, "{run:?}");
+    assert_eq!(simulate(&made, 1).makespan, 96_000);
 }
 
 #[test]

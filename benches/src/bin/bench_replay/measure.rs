@@ -4,6 +4,7 @@
 //! the ChangeSet. What an engine consumes is copied outside of the clock, and nothing is freed inside it. The order
 //! of the engines turns with each repeat, and all outcomes are compared in every one, with one serial outcome.
 
+use super::prediction::{Predicted, predict};
 use solder_bench::agreement::{with_baseline, with_serial};
 use solder_bench::baseline::Baseline;
 use solder_bench::clock::{Seconds, timed};
@@ -63,6 +64,8 @@ impl Engine {
 pub struct Run {
     pub engine: Engine,
     pub seconds: Seconds,
+    /// Wall seconds of each repeat.
+    pub walls: Vec<f64>,
     /// What the fastest repeat told of itself; nothing for revm and in series.
     pub report: Report,
     /// The most executions in any repeat.
@@ -78,6 +81,8 @@ pub struct Measured {
     pub transactions: usize,
     pub gas_used: u64,
     pub runs: Vec<Run>,
+    /// What each recorded repeat predicts, by worker count.
+    pub predicted: Vec<Predicted>,
 }
 
 impl Measured {
@@ -106,6 +111,7 @@ pub fn measure(workload: &Workload, repeats: u32, workers: &[usize]) -> Result<M
     let new_run = |engine: &Engine| Run {
         engine: *engine,
         seconds: Seconds::MAX,
+        walls: Vec::new(),
         report: Report::default(),
         executions_max: 0,
     };
@@ -116,6 +122,7 @@ pub fn measure(workload: &Workload, repeats: u32, workers: &[usize]) -> Result<M
         transactions: workload.block.transactions.len(),
         gas_used: reference.gas_used,
         runs: engines.iter().map(new_run).collect(),
+        predicted: std::iter::once(1).chain(workers.iter().copied()).map(Predicted::none).collect(),
     };
     for repeat in 0..=repeats {
         for index in order(repeat, engines.len()) {
@@ -123,6 +130,9 @@ pub fn measure(workload: &Workload, repeats: u32, workers: &[usize]) -> Result<M
                 Engine::Revm => (run_baseline(workload, &baseline, &reference)?, None),
                 engine => run_and_compare(engine, workload, &reference)?,
             };
+            if let (Engine::Recorded(_), Some(report), true) = (engines[index], &report, repeat > 0) {
+                predict(&mut found.predicted, seconds, report);
+            }
             keep(&mut found.runs[index], repeat > 0, seconds, report);
         }
     }
@@ -191,6 +201,7 @@ fn keep(run: &mut Run, counts: bool, seconds: Seconds, report: Option<Report>) {
     if !counts {
         return;
     }
+    run.walls.push(seconds.wall);
     if seconds.wall < run.seconds.wall
         && let Some(report) = report
     {

@@ -4,27 +4,25 @@ use solder_engine::parallel::Schedule;
 use solder_engine::parallel::record::{Activity, Ending, Span};
 use solder_engine::parallel::scheduler::MAX_EXECUTIONS;
 
+use super::gaps::{Gaps, is_task, median};
+use super::speeds::Speeds;
+
 /// Nanoseconds of everything that the simulator lets pass.
 pub(super) struct Durations {
     /// From the block's begin until worker 0 starts its first transaction.
     pub(super) head: u64,
+    /// How much of that is calling the others.
+    pub(super) calling: u64,
     /// How much later the other workers do.
     pub(super) wake: u64,
-    /// From one task of a worker to its next execution.
-    pub(super) between: u64,
-    /// From there to its next commit.
-    pub(super) before_commit: u64,
-    /// Of looking whether what one transaction read still holds.
-    pub(super) validation: u64,
     /// From the last commit to the block's end.
     pub(super) tail: u64,
+    gaps: Gaps,
+    validation: u64,
+    speeds: Speeds,
     /// By transaction and attempt.
     executions: Vec<[u64; MAX_EXECUTIONS]>,
     commits: Vec<u64>,
-}
-
-fn is_task(span: &Span) -> bool {
-    matches!(span.activity, Activity::Execute | Activity::Validate | Activity::Commit)
 }
 
 impl Durations {
@@ -36,33 +34,54 @@ impl Durations {
         let woken =
             (1..schedule.workers).map(|worker| first(worker).unwrap_or(schedule.wall).saturating_sub(head));
         let last = tasks().map(|span| span.end).max();
+        let speeds = Speeds::of(schedule);
+        let gaps = Gaps::of(schedule, &speeds);
+        let begun = schedule.spans.iter().filter(|span| span.activity == Activity::PreExecution);
+        let called = begun.map(|span| span.end).max().map_or(0, |end| head.saturating_sub(end));
+        let calling = if schedule.workers > 1 { called.saturating_sub(gaps.before_execution) } else { 0 };
         Self {
             head,
-            wake: median(woken.collect()),
-            between: median(gaps(schedule, Activity::Execute)),
-            before_commit: median(gaps(schedule, Activity::Commit)),
-            validation: median(lengths(schedule, Activity::Validate)),
+            calling,
+            wake: median(&mut woken.collect::<Vec<_>>()),
             tail: last.map_or(schedule.wall, |end| schedule.wall.saturating_sub(end)),
-            executions: executions(schedule),
-            commits: commits(schedule),
+            validation: median(&mut lengths(schedule, Activity::Validate)).saturating_sub(gaps.reading),
+            executions: executions(schedule, &speeds, gaps.reading),
+            commits: commits(schedule, &speeds, gaps.reading),
+            gaps,
+            speeds,
         }
     }
 
-    pub(super) fn execution(&self, tx: usize, incarnation: usize) -> u64 {
-        self.executions[tx][incarnation.min(MAX_EXECUTIONS - 1)]
+    fn on(&self, worker: usize, length: u64) -> u64 {
+        (length as f64 * self.speeds.factor(worker)).round() as u64
     }
 
-    pub(super) fn commit(&self, tx: usize) -> u64 {
-        self.commits[tx]
+    pub(super) fn execution(&self, worker: usize, tx: usize, incarnation: usize) -> u64 {
+        self.on(worker, self.executions[tx][incarnation.min(MAX_EXECUTIONS - 1)])
     }
-}
 
-fn median(mut values: Vec<u64>) -> u64 {
-    if values.is_empty() {
-        return 0;
+    pub(super) fn commit(&self, worker: usize, tx: usize) -> u64 {
+        self.on(worker, self.commits[tx])
     }
-    let middle = values.len() / 2;
-    *values.select_nth_unstable(middle).1
+
+    /// From one task of a worker to its next execution.
+    pub(super) fn before_execution(&self, worker: usize) -> u64 {
+        self.on(worker, self.gaps.before_execution)
+    }
+
+    pub(super) fn publishing(&self, worker: usize) -> u64 {
+        self.on(worker, self.gaps.publishing)
+    }
+
+    /// From the execution that a worker ended, or else from its last commit, to a commit.
+    pub(super) fn before_commit(&self, worker: usize, own: bool) -> u64 {
+        self.on(worker, if own { self.gaps.before_own_commit } else { self.gaps.before_next_commit })
+    }
+
+    /// Of looking whether what one transaction read still holds.
+    pub(super) fn validation(&self, worker: usize) -> u64 {
+        self.on(worker, self.validation)
+    }
 }
 
 fn lengths(schedule: &Schedule, activity: Activity) -> Vec<u64> {
@@ -70,43 +89,33 @@ fn lengths(schedule: &Schedule, activity: Activity) -> Vec<u64> {
     spans.map(|span| span.end - span.start).collect()
 }
 
-/// Between a worker's task and its next one of a kind.
-fn gaps(schedule: &Schedule, kind: Activity) -> Vec<u64> {
-    let mut tasks: Vec<&Span> = schedule.spans.iter().filter(|span| is_task(span)).collect();
-    tasks.sort_by_key(|span| (span.worker, span.start));
-    let follows = |pair: &[&Span]| match pair {
-        [before, after] if before.worker == after.worker && after.activity == kind => {
-            // An execution within a commit follows nothing.
-            after.start.checked_sub(before.end)
-        }
-        _ => None,
-    };
-    tasks.windows(2).filter_map(follows).collect()
-}
-
 /// Each commit without the execution that it may hold: a repetition at the commit position.
-fn commits(schedule: &Schedule) -> Vec<u64> {
+fn commits(schedule: &Schedule, speeds: &Speeds, reading: u64) -> Vec<u64> {
     let mut commits: Vec<u64> = schedule.transactions.iter().map(|record| record.commit).collect();
-    let mut bounds = vec![(u64::MAX, 0); commits.len()];
-    let of_transaction = |span: &Span| span.transaction.map(|tx| tx as usize).filter(|tx| *tx < bounds.len());
-    let by_transaction = |activity| {
-        let spans = schedule.spans.iter().filter(move |span| span.activity == activity);
-        spans.filter_map(|span| Some((of_transaction(span)?, span.start, span.end))).collect::<Vec<_>>()
-    };
-    let (held, executed) = (by_transaction(Activity::Commit), by_transaction(Activity::Execute));
-    for (tx, start, end) in held {
-        bounds[tx] = (start, end);
+    let mut held: Vec<Option<&Span>> = vec![None; commits.len()];
+    let of_transaction =
+        |span: &Span| span.transaction.map(|tx| tx as usize).filter(|tx| *tx < schedule.transactions.len());
+    for span in schedule.spans.iter().filter(|span| span.activity == Activity::Commit) {
+        of_transaction(span).into_iter().for_each(|tx| held[tx] = Some(span));
     }
-    for (tx, start, end) in executed {
-        if bounds[tx].0 <= start && end <= bounds[tx].1 {
-            commits[tx] = commits[tx].saturating_sub(end - start);
+    for span in schedule.spans.iter().filter(|span| span.activity == Activity::Execute) {
+        if let Some((tx, commit)) = of_transaction(span).and_then(|tx| Some((tx, held[tx]?)))
+            && commit.start <= span.start
+            && span.end <= commit.end
+        {
+            commits[tx] = commits[tx].saturating_sub(span.end - span.start);
+        }
+    }
+    for (commit, span) in commits.iter_mut().zip(&held) {
+        if let Some(span) = span {
+            *commit = speeds.alike(span, commit.saturating_sub(reading));
         }
     }
     commits
 }
 
 /// What was recorded for each attempt. One that was not needed takes as long as the last one that was.
-fn executions(schedule: &Schedule) -> Vec<[u64; MAX_EXECUTIONS]> {
+fn executions(schedule: &Schedule, speeds: &Speeds, reading: u64) -> Vec<[u64; MAX_EXECUTIONS]> {
     let mut found: Vec<[Option<u64>; MAX_EXECUTIONS]> =
         vec![[None; MAX_EXECUTIONS]; schedule.transactions.len()];
     for span in schedule.spans.iter().filter(|span| span.activity == Activity::Execute) {
@@ -114,7 +123,7 @@ fn executions(schedule: &Schedule) -> Vec<[u64; MAX_EXECUTIONS]> {
             && let Some(attempts) = span.transaction.and_then(|tx| found.get_mut(tx as usize))
             && let Some(attempt) = attempts.get_mut(span.incarnation as usize)
         {
-            *attempt = Some(span.end - span.start);
+            *attempt = Some(speeds.alike(span, (span.end - span.start).saturating_sub(reading)));
         }
     }
     let filled = |(attempts, kept): (&[Option<u64>; MAX_EXECUTIONS], u64)| {

@@ -7,7 +7,7 @@
 //!   blocks[]    number gas_used transactions beneficiary? serial_seconds? parallel_seconds? workers wall
 //!     locations[]  [field, address] or ["slot", address, slot]
 //!     spans[]      [worker, activity, transaction, incarnation, start, end, ending, location, by]; -1 is "none"
-//!     records[]    [gas_used, expected, execution, commit, reads, writes]; reads is [location, writer, location, writer, ...]
+//!     records[]    [gas_used, expected, short, execution, commit, recording, reads, writes]; reads is [location, writer, location, writer, ...]
 //! ```
 //! Times under `solder` are nanoseconds since the block began. The events can be derived from it, so only it is read.
 
@@ -21,7 +21,7 @@ pub use read::{parse_trace, read_trace};
 pub use write::{write_events, write_trace};
 
 /// Of the layout under `solder`.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 /// A file larger than this is not read.
 pub const MAX_FILE_BYTES: u64 = 512 << 20;
 /// Blocks of a file.

@@ -163,7 +163,7 @@ fn span(value: &Value, at: &str, limits: &Limits) -> Checked<Span> {
 }
 
 fn record(value: &Value, at: &str, index: usize, limits: &Limits) -> Checked<TransactionRecord> {
-    let [gas_used, expected, execution, commit, reads, writes] = parts(value, at)?;
+    let [gas_used, expected, short, execution, commit, recording, reads, writes] = parts(value, at)?;
     let read = |pair: &[Value]| {
         let [location, writer] = pair else { return Err(wrong(at, "a read without its writer")) };
         Ok(ReadRecord {
@@ -176,8 +176,10 @@ fn record(value: &Value, at: &str, index: usize, limits: &Limits) -> Checked<Tra
     Ok(TransactionRecord {
         gas_used: integer(gas_used, at, u64::MAX)?,
         expected: integer(expected, at, MAX_EXPECTED)?,
+        short: integer(short, at, 1)? == 1,
         execution: integer(execution, at, MAX_NANOSECONDS)?,
         commit: integer(commit, at, MAX_NANOSECONDS)?,
+        recording: integer(recording, at, MAX_NANOSECONDS)?,
         reads: list(reads, at, 2 * MAX_ACCESSES)?.chunks(2).map(read).collect::<Checked<_>>()?,
         writes: writes
             .map(|write| Ok(narrow(below(write, at, limits.locations)?)))

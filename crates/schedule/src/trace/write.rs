@@ -127,8 +127,9 @@ fn write_span<W: Write>(out: &mut W, span: &Span) -> io::Result<()> {
 }
 
 fn write_record<W: Write>(out: &mut W, record: &TransactionRecord) -> io::Result<()> {
-    let TransactionRecord { gas_used, expected, execution, commit, reads, writes } = record;
-    write!(out, "[{gas_used},{expected},{execution},{commit},[")?;
+    let TransactionRecord { gas_used, expected, short, execution, commit, recording, reads, writes } = record;
+    let short = u8::from(*short);
+    write!(out, "[{gas_used},{expected},{short},{execution},{commit},{recording},[")?;
     separated(out, reads, |out, read| write!(out, "{},{}", read.location, signed(read.writer)))?;
     out.write_all(b"],[")?;
     separated(out, writes, |out, write| write!(out, "{write}"))?;

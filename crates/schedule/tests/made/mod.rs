@@ -16,8 +16,10 @@ pub fn transaction(execution: u64, reads: &[(u32, Option<u32>)], writes: &[u32])
     TransactionRecord {
         gas_used: 21_000,
         expected: 21_000,
+        short: false,
         execution,
         commit: 0,
+        recording: 0,
         reads: reads.collect(),
         writes: writes.to_vec(),
     }
