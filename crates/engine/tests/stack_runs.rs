@@ -1,6 +1,10 @@
 //! Runs of stack instructions against revm's own instructions: random programs give the same outcome, to the last unit of
 //! gas, whatever the gas they start with; and runs do happen.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+use std::time::Duration;
+
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use revm::bytecode::opcode as op;
 use revm::context::result::{ExecutionResult, HaltReason};
@@ -8,7 +12,7 @@ use solder_engine::evm::attempt::Relaxed;
 use solder_engine::evm::{Machine, Setup, Transact, environment};
 use solder_engine::state::StateAccount;
 use solder_engine::state::memory::UnknownBlockHash;
-use solder_engine::{Chain, EngineError, Fork, Header, MemoryState, Transaction};
+use solder_engine::{Chain, EngineError, Fault, Fork, Header, MemoryState, Transaction};
 
 const SEED: u64 = 0x5eed_57ac;
 const PROGRAMS: u64 = 6_000;
@@ -167,6 +171,18 @@ fn run(
     with_runs: bool,
     unwatched: bool,
 ) -> Result<ExecutionResult<HaltReason>, EngineError> {
+    run_until(code, fork, tx, with_runs, unwatched, None)
+}
+
+/// The same, that another thread may stop.
+fn run_until(
+    code: &[u8],
+    fork: Fork,
+    tx: &Transaction,
+    with_runs: bool,
+    unwatched: bool,
+    cancel: Option<&AtomicBool>,
+) -> Result<ExecutionResult<HaltReason>, EngineError> {
     let mut state = MemoryState::new(UnknownBlockHash::Fault);
     state.insert(CONTRACT, StateAccount::new(1, U256::ZERO, Bytes::copy_from_slice(code)));
     let chain = Chain::at(fork);
@@ -186,7 +202,7 @@ fn run(
         reader: &state,
         record_accesses: false,
         net_gas_metering: fork == Fork::Constantinople,
-        cancel: None,
+        cancel,
     };
     let idle = Transaction::default();
     let mut machine = Machine::new(setup, &idle, ());
@@ -296,4 +312,32 @@ fn what_goes_in_one_go_fails_piece_by_piece() {
         }
     }
     assert!(ends.len() >= 4, "{ends:?}");
+}
+
+/// Every way to jump back meets the flag that stops a run, whatever goes with it in one go.
+#[test]
+fn every_loop_can_be_stopped() {
+    static STOP: AtomicBool = AtomicBool::new(true);
+    let tx = Transaction { to: TxKind::Call(CONTRACT), gas_limit: 10_000_000, ..Default::default() };
+    let mut loops = vec![vec![op::PUSH1, 2, op::JUMP], vec![op::PUSH1, 1, op::PUSH1, 2, op::JUMPI]];
+    // Jumps to the third byte are taken where a word of 1 or 0 is on the stack, or the two are.
+    loops.extend(idioms(2).into_iter().filter(|idiom| matches!(idiom.last(), Some(&(op::JUMP | op::JUMPI)))));
+    let mut stopped = 0;
+    for body in loops {
+        for words in [[0, 0], [0, 1], [1, 0], [1, 1]] {
+            let mut code = vec![op::PUSH0, op::PUSH0, op::JUMPDEST];
+            code.extend(words.iter().flat_map(|word| [op::PUSH1, *word]));
+            code.extend(&body);
+            code.push(op::STOP);
+            let (sender, receiver) = mpsc::channel();
+            let (of_thread, tx) = (code.clone(), tx.clone());
+            std::thread::spawn(move || {
+                sender.send(run_until(&of_thread, Fork::Osaka, &tx, true, false, Some(&STOP)))
+            });
+            let ended = receiver.recv_timeout(Duration::from_secs(60));
+            let ended = ended.unwrap_or_else(|_| panic!("{code:02x?} goes on"));
+            stopped += usize::from(matches!(ended, Err(EngineError::Fault(Fault::Cancelled))));
+        }
+    }
+    assert!(stopped >= 40, "{stopped}");
 }

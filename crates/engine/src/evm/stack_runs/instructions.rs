@@ -186,8 +186,10 @@ fn compare<const COUNTED: bool>(
         let is_negated = state.code(1) == ISZERO;
         let length = 1 + usize::from(is_negated);
         if state.is_branch(length) {
-            let truth = is(state.read(0), state.read(1));
-            return branch(state, truth != is_negated, 2, length);
+            let truth = is(state.read(0), state.read(1)) != is_negated;
+            if branch(state, truth, 2, length, VERY_LOW * length as u64)? {
+                return Ok(());
+            }
         }
     }
     binary::<COUNTED>(state, VERY_LOW, |one, two| Word::truth(is(one, two)))
@@ -196,14 +198,24 @@ fn compare<const COUNTED: bool>(
 /// What a PUSH2, a JUMPI and the destination that it may lead to cost.
 const BRANCH: u64 = VERY_LOW + HIGH + DESTINATION;
 
-/// Conditions of that many bytes at VERY_LOW each, on so many words, that have been found `truth`, and PUSH2 and JUMPI behind
-/// them. All of it can be paid.
+/// Conditions of that many bytes and that price, on so many words, that have been found `truth`, and PUSH2 and JUMPI behind them.
+/// All of it can be paid. `false`: the run is to stop there, and nothing has changed; JUMPI will meet that by itself.
 #[inline(always)]
-fn branch(state: &mut State<'_, '_>, truth: bool, words: usize, length: usize) -> Result<(), Leave> {
-    let mut price = VERY_LOW * length as u64 + VERY_LOW + HIGH;
+fn branch(
+    state: &mut State<'_, '_>,
+    truth: bool,
+    words: usize,
+    length: usize,
+    price: u64,
+) -> Result<bool, Leave> {
+    let mut price = price + VERY_LOW + HIGH;
     if truth {
         let target = state.run.destination(state.branch_target(length));
-        go_to(state, target.ok_or(Leave::Fails(InstructionResult::InvalidJump))?)?;
+        let target = target.ok_or(Leave::Fails(InstructionResult::InvalidJump))?;
+        if is_stopped_at(state, target) {
+            return Ok(false);
+        }
+        state.at = target;
         price += DESTINATION;
         state.skip(1);
     } else {
@@ -211,7 +223,7 @@ fn branch(state: &mut State<'_, '_>, truth: bool, words: usize, length: usize) -
     }
     state.drop(words);
     state.gas -= price;
-    Ok(())
+    Ok(true)
 }
 
 /// An instruction whose work is apart.
@@ -228,10 +240,16 @@ fn combine<const WORDS: usize, const COUNTED: bool>(
     Ok(())
 }
 
-/// Goes where a jump leads. A way back is where a run can be stopped.
+/// Whether the run is to stop where a jump leads: a way back is where it can be stopped.
+#[inline(always)]
+fn is_stopped_at(state: &State<'_, '_>, target: *const u8) -> bool {
+    target <= state.at && state.run.is_stopped()
+}
+
+/// Goes where JUMP or JUMPI leads. The frame's loop meets that instruction itself where the run is to stop, and ends.
 #[inline(always)]
 fn go_to(state: &mut State<'_, '_>, target: *const u8) -> Result<(), Leave> {
-    if target <= state.at && state.run.is_stopped() {
+    if is_stopped_at(state, target) {
         return Err(Leave::Foreign);
     }
     state.at = target;
@@ -308,7 +326,9 @@ instructions! {
     IsZero, |state| {
         if !COUNTED && state.is_branch(1) && state.has(1) && state.has_room() && state.gas >= VERY_LOW + BRANCH {
             let truth = state.read(0).is_zero();
-            return branch(state, truth, 1, 1);
+            if branch(state, truth, 1, 1, VERY_LOW)? {
+                return Ok(());
+            }
         }
         unary::<COUNTED>(state, |word| Word::truth(word.is_zero()))?;
     };
@@ -389,8 +409,9 @@ instructions! {
                 count_two::<COUNTED>(state, JUMPI);
                 return Ok(());
             }
-            if let Some(target) = state.run.destination(target) {
-                go_to(state, target)?;
+            let target = state.run.destination(target);
+            if let Some(target) = target.filter(|target| !is_stopped_at(state, *target)) {
+                state.at = target;
                 state.drop(1);
                 state.gas -= VERY_LOW + HIGH;
                 count_two::<COUNTED>(state, JUMPI);
@@ -398,8 +419,9 @@ instructions! {
                 return Ok(());
             }
         } else if jump == JUMP && state.has_room() && state.gas >= VERY_LOW + MID
-            && let Some(target) = state.run.destination(target) {
-            go_to(state, target)?;
+            && let Some(target) = state.run.destination(target)
+            && !is_stopped_at(state, target) {
+            state.at = target;
             state.gas -= VERY_LOW + MID;
             count_two::<COUNTED>(state, JUMP);
             land::<COUNTED>(state);
@@ -414,9 +436,9 @@ instructions! {
             && state.has(1) && state.has_room_for(2) && state.gas >= 3 * VERY_LOW + BRANCH {
             let selector = u32::from_be_bytes([state.code(2), state.code(3), state.code(4), state.code(5)]);
             let truth = state.read(0).is(Word::small(selector.into()));
-            state.gas -= 3 * VERY_LOW;
-            state.skip(7);
-            return branch(state, truth, 0, 0);
+            if branch(state, truth, 0, 7, 3 * VERY_LOW)? {
+                return Ok(());
+            }
         }
         pay::<COUNTED>(state, VERY_LOW)?;
         // revm calls every failure of DUP an overflow.
