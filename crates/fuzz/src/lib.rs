@@ -1,6 +1,6 @@
 //! Search for bugs: hostile blocks from seeds, run in parallel and compared with serial execution on everything that
 //! a block leaves behind. Plain bytecode, put together by an assembler of our own; no signatures, because senders and
-//! authorities are given. The scheduler's state machine is explored elsewhere (`solder-engine`, tests/scheduler.rs).
+//! authorities are given. The scheduler's state machine is explored elsewhere (`solder-engine`, tests/scheduler/).
 
 pub mod assembler;
 pub mod blocks;

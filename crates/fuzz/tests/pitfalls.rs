@@ -282,7 +282,7 @@ fn pitfall_08_an_equal_value_across_a_destruction_is_another_version() {
 }
 
 /// The order in which it went wrong: the last transaction runs again when all others are committed. All orders are
-/// explored in solder-engine, tests/scheduler.rs.
+/// explored in solder-engine, tests/scheduler/.
 #[test]
 fn pitfall_09_done_is_not_latched_before_the_last_commit() {
     let mut machine = Scheduler::new(2, 2, &|_| 1);
