@@ -21,6 +21,9 @@ pub const EARLY_PER_WORKER: usize = 4;
 /// A transaction is long if it is expected to cost this many times the mean.
 pub const LONG_TIMES_MEAN: u64 = 4;
 
+/// The most short transactions that a worker begins in one go.
+pub const MAX_RUN: usize = 12;
+
 /// Transactions that must be free to begin before another worker is woken for them.
 pub const MIN_ROOM: usize = 16;
 /// Conflicts inside a group before it can be taken for a chain. Half of what it has begun must conflict, too: a router
@@ -277,6 +280,11 @@ impl Scheduler {
         }
         self.start(tx);
         Some(tx)
+    }
+
+    /// How many short transactions a worker may begin besides one. The last ones are shared out.
+    pub fn most_beside(&self, workers: usize) -> usize {
+        (self.left() / (2 * workers)).min(MAX_RUN - 1)
     }
 
     /// How many transactions nobody has begun, save for long ones that were begun early.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::journal::{Conflict, Ended, Executed, Mode, Published, SharedView};
 use super::machine::{Attempt, FieldMachine};
 use super::record::{Activity, Counters};
-use super::scheduler::{Finish, Task};
+use super::scheduler::{Finish, MAX_RUN, Task};
 use super::shared::{Sequencer, Shared, Turn, lock};
 use super::spares::Spares;
 use super::timeline::{Noted, Timeline};
@@ -30,9 +30,6 @@ pub struct Worker<'s> {
     /// Those of them whose writes are published, which the scheduler does not know yet.
     unreported: Vec<usize>,
 }
-
-/// The most short transactions that a worker begins in one go.
-const MAX_RUN: usize = 12;
 
 /// Takes what is next in order; shared, because whoever holds the baton commits.
 pub type Line<'q, 's> = std::sync::Mutex<&'q mut (dyn Sequencer + 's)>;
@@ -105,8 +102,7 @@ impl<'s> Worker<'s> {
         if let Task::Execute { tx, incarnation: 0, .. } = task
             && self.shared.is_short(tx)
         {
-            // The last ones are shared out.
-            let most = (scheduler.left() / (2 * self.shared.options.workers)).min(MAX_RUN - 1);
+            let most = scheduler.most_beside(self.shared.options.workers);
             while self.run.len() < most
                 && let Some(tx) = scheduler.begin_next(&|tx| self.shared.is_short(tx))
             {

@@ -5,9 +5,6 @@ use solder_engine::parallel::Schedule;
 use solder_engine::parallel::record::Location;
 use solder_engine::parallel::scheduler::Scheduler;
 
-/// The most that a worker begins in one go.
-const MAX_RUN: usize = 12;
-
 pub(super) struct Runs {
     workers: usize,
     short: Vec<bool>,
@@ -40,8 +37,7 @@ impl Runs {
         if !self.short[tx] {
             return;
         }
-        // The last ones are shared out.
-        let most = (scheduler.left() / (2 * self.workers)).min(MAX_RUN - 1);
+        let most = scheduler.most_beside(self.workers);
         let (run, short) = (&mut self.begun[worker], &self.short);
         while run.len() < most
             && let Some(tx) = scheduler.begin_next(&|tx| short[tx])
