@@ -6,6 +6,7 @@ use alloy_primitives::{Address, U256, hex};
 use pyo3::prelude::*;
 use solder_engine::ChangeSet;
 use solder_engine::state::AccountChange;
+use solder_schedule::picture::grouped;
 
 use crate::changes::PyChangeSet;
 use crate::result::{PyBlockResult, PyLog, PyReceipt};
@@ -83,19 +84,6 @@ fn escaped(text: &str) -> String {
         }
     }
     safe
-}
-
-/// A number with a comma at each thousand.
-fn grouped(number: impl ToString) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn shortened(raw: &[u8]) -> String {

@@ -84,7 +84,7 @@ fn milliseconds(seconds: f64) -> String {
 }
 
 /// With a comma before every third digit from the right.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: impl ToString) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
