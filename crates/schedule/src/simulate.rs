@@ -283,34 +283,34 @@ impl Run {
 
     /// Looks whether what higher transactions read of a transaction's news still holds. Gives how long it takes.
     fn tell_readers(&mut self, worker: usize, tx: usize) -> u64 {
-        let highest = self.highest_reader(tx, Versions::is_news);
-        self.validate(worker, tx, highest)
+        self.validate(worker, tx, Versions::is_news)
     }
 
-    /// The highest transaction that may have looked at a location that `tx` writes.
-    fn highest_reader(&self, tx: usize, counts: fn(&Versions, u32) -> bool) -> usize {
-        // They are started in order, but for a few: who waits has not looked yet.
-        let looked = |reader: usize| self.scheduler.phase(reader) != Phase::Waiting;
-        self.versions.highest_reader(tx, counts, looked).unwrap_or(0)
-    }
-
-    /// Has the stale ones among the executed transactions above `tx`, up to `highest`, run again. What they wrote is an
+    /// Has the stale ones run again among the executed transactions that read where `tx` writes. What they wrote is an
     /// estimate from then on, and its readers are looked at in turn.
-    fn validate(&mut self, worker: usize, tx: usize, mut highest: usize) -> u64 {
-        let (mut taken, mut reader) = (0, tx + 1);
-        while reader <= highest {
+    fn validate(&mut self, worker: usize, tx: usize, counts: fn(&Versions, u32) -> bool) -> u64 {
+        let mut taken = 0;
+        let mut readers = self.readers_above(tx, counts);
+        while let Some(reader) = readers.pop_first() {
             if self.scheduler.phase(reader) == Phase::Executed {
                 taken += self.durations.validation(worker);
                 if let Some(by) = self.versions.stale(reader, false)
                     && self.scheduler.invalidate(reader)
                 {
                     self.abort(reader, by);
-                    highest = highest.max(self.highest_reader(reader, Versions::is_marked));
+                    readers.append(&mut self.readers_above(reader, Versions::is_marked));
                 }
             }
-            reader += 1;
         }
         taken
+    }
+
+    fn readers_above(&self, tx: usize, counts: fn(&Versions, u32) -> bool) -> BTreeSet<usize> {
+        // They are started in order, but for a few: who waits has not looked yet.
+        let looked = |reader: usize| self.scheduler.phase(reader) != Phase::Waiting;
+        let mut readers = BTreeSet::new();
+        self.versions.readers_above(tx, counts, looked, &mut readers);
+        readers
     }
 
     fn abort(&mut self, tx: usize, by: usize) {
@@ -326,8 +326,7 @@ impl Run {
             return self.push(end, worker, Event::Committed { tx });
         };
         self.abort(tx, by);
-        let highest = self.highest_reader(tx, Versions::is_marked);
-        let start = time + self.validate(worker, tx, highest);
+        let start = time + self.validate(worker, tx, Versions::is_marked);
         let incarnation = self.scheduler.repeat_at_head();
         self.push(start + self.durations.execution(worker, tx, incarnation), worker, Event::Repeated { tx });
     }

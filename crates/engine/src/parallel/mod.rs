@@ -9,6 +9,7 @@ mod expected;
 mod interleave;
 pub mod journal;
 pub mod machine;
+mod news;
 mod observed;
 pub mod pool;
 pub mod record;

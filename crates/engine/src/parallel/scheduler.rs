@@ -8,6 +8,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::ops::Range;
 
 use crate::state::Ticket;
 
@@ -193,11 +194,17 @@ impl Scheduler {
         self.phases[tx] == Phase::Executed
     }
 
-    /// The first transaction in `from..to` that is executed and not yet committed.
-    pub fn next_executed(&self, from: usize, to: usize) -> Option<usize> {
-        let found =
-            self.phases.get(from..to.min(self.phases.len()))?.iter().position(|it| *it == Phase::Executed);
-        found.map(|place| from + place)
+    /// Those in `range` that are executed and not yet committed, the lowest first.
+    pub fn executed(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
+        let end = range.end.min(self.phases.len());
+        let start = range.start.min(end);
+        let phases = self.phases[start..end].iter().enumerate();
+        phases.filter(|(_, phase)| **phase == Phase::Executed).map(move |(place, _)| start + place)
+    }
+
+    /// Whether there is one.
+    pub fn has_executed(&self, range: Range<usize>) -> bool {
+        self.executed(range).next().is_some()
     }
 
     /// How often a transaction was started.

@@ -15,6 +15,7 @@ use super::expected::expected_costs;
 use super::interleave::Turns;
 use super::journal::{Accesses, Executed, Published};
 use super::machine::Rules;
+use super::news::{News, Observed};
 use super::scheduler::Scheduler;
 use super::timeline::Pace;
 use super::{Parallel, collect};
@@ -89,6 +90,8 @@ pub struct Shared<'a> {
     pub access_list: Mutex<Option<AccessRecorder>>,
     /// Attempts by transaction.
     pub attempts: Vec<Mutex<Attempted>>,
+    /// What the last attempt that ended observed, by transaction.
+    pub observed: Vec<Observed>,
     /// What each transaction was expected to cost.
     pub expected: Vec<u64>,
     /// How many transactions are committed, to be read without the scheduler's lock.
@@ -134,6 +137,7 @@ impl<'a> Shared<'a> {
             stop: AtomicBool::new(false),
             access_list: Mutex::new(listed.then(AccessRecorder::default)),
             attempts: (0..transactions.len()).map(|_| Mutex::default()).collect(),
+            observed: (0..transactions.len()).map(|_| Observed::default()).collect(),
             head: Apart::default(),
             beneficiary,
             expected,
@@ -170,9 +174,9 @@ impl<'a> Shared<'a> {
         self.head.load(Ordering::Acquire)
     }
 
-    /// The head is committed, and up to position `news` somebody may have seen something else. The line goes on with the
-    /// baton. Whoever idles looks again where there is more to do.
-    pub fn committed<L>(&self, line: L, news: Option<u32>, free: bool) -> (Turn<L>, Option<usize>) {
+    /// The head is committed, and up to the position of its `news` somebody may have seen something else. The line goes on
+    /// with the baton. Whoever idles looks again where there is more to do.
+    pub fn committed<L>(&self, line: L, news: &News, free: bool) -> (Turn<L>, bool) {
         let mut scheduler = self.scheduler();
         let next = scheduler.committed();
         let head = scheduler.head();
@@ -189,7 +193,7 @@ impl<'a> Shared<'a> {
                 Turn::Over
             }
         };
-        let reader = news.and_then(|highest| scheduler.next_executed(head, highest as usize));
+        let is_told = news.highest().is_some_and(|highest| scheduler.has_executed(head..highest as usize));
         // An idler counts itself before it looks for the last time.
         let spare = if self.idlers.load(Ordering::SeqCst) > 0 { scheduler.spare_tasks() } else { 0 };
         drop(scheduler);
@@ -197,7 +201,7 @@ impl<'a> Shared<'a> {
         if spare > usize::from(matches!(turn, Turn::Over)) {
             self.ring();
         }
-        (turn, reader)
+        (turn, is_told)
     }
 
     /// Whether a transaction is probably so short that several are better begun at once.
@@ -273,13 +277,8 @@ impl<'a> Shared<'a> {
         self.rules.cfg.spec.is_enabled_in(SpecId::AMSTERDAM)
     }
 
-    /// Makes an incarnation's writes part of the block. Gives the highest position that may have seen something else.
-    pub fn commit(
-        &self,
-        accesses: &mut Accesses,
-        position: u32,
-        before: &Published,
-    ) -> Result<Option<u32>, Fault> {
+    /// Makes an incarnation's writes part of the block. Gives what higher transactions may have seen otherwise.
+    pub fn commit(&self, accesses: &mut Accesses, position: u32, before: &Published) -> Result<News, Fault> {
         let state_clear = self.state_clear();
         if self.rules.cfg.spec.is_enabled_in(SpecId::AMSTERDAM)
             && let Some(recorder) = &mut *lock(&self.access_list)

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::journal::{Conflict, Ended, Executed, Mode, Published, SharedView};
 use super::machine::{Attempt, FieldMachine};
+use super::news::News;
 use super::record::{Activity, Counters};
 use super::scheduler::{Finish, MAX_RUN, Task};
 use super::shared::{Sequencer, Shared, Turn, lock};
@@ -30,6 +31,9 @@ pub struct Worker<'s> {
     /// Those of them whose writes are published, which the scheduler does not know yet.
     unreported: Vec<usize>,
 }
+
+/// Transactions that are looked up in one turn at the scheduler's lock, to be told of news.
+const TOLD_TOGETHER: usize = 16;
 
 /// Takes what is next in order; shared, because whoever holds the baton commits.
 pub type Line<'q, 's> = std::sync::Mutex<&'q mut (dyn Sequencer + 's)>;
@@ -237,7 +241,7 @@ impl<'s> Worker<'s> {
         }
         let ready = if self.shared.keeps_records() || !self.unreported.is_empty() {
             // What is reported may be committed here, and run again in this journal.
-            let executed = self.take(ended);
+            let executed = self.take(tx, ended);
             self.report(line)?;
             Ready::Kept(executed)
         } else {
@@ -248,7 +252,7 @@ impl<'s> Worker<'s> {
             (Finish::Commit, ready) => self.commit_from(tx, Some(ready), line),
             (Finish::Publish, Ready::Kept(executed)) => self.publish(tx, executed, line),
             (Finish::Publish, Ready::Fresh(ended)) => {
-                let executed = self.take(ended);
+                let executed = self.take(tx, ended);
                 self.publish(tx, executed, line)
             }
         }
@@ -262,7 +266,7 @@ impl<'s> Worker<'s> {
         head: usize,
         line: &Line<'_, '_>,
     ) -> Result<(), EngineError> {
-        let executed = self.take(ended);
+        let executed = self.take(tx, ended);
         self.unreported.push(tx);
         if executed.accesses.only_moves() {
             lock(&self.shared.attempts[tx]).executed = Some(executed);
@@ -274,14 +278,15 @@ impl<'s> Worker<'s> {
     }
 
     /// What the last run observed and wrote, to be kept until its turn comes.
-    fn take(&mut self, ended: Ended) -> Box<Executed> {
+    fn take(&mut self, tx: usize, ended: Ended) -> Box<Executed> {
         let mut executed = self.spares.take();
         self.machine.take(ended, &mut executed);
+        self.shared.observed[tx].note(&executed.accesses.observed_cells());
         executed
     }
 
-    /// Makes the writes visible. Gives the highest position that may have seen something else.
-    fn show(&mut self, tx: usize, mut executed: Box<Executed>) -> Option<u32> {
+    /// Makes the writes visible. Gives what higher transactions may have seen otherwise.
+    fn show(&mut self, tx: usize, mut executed: Box<Executed>) -> News {
         self.counters.published += 1;
         let mut attempted = lock(&self.shared.attempts[tx]);
         let mut published = std::mem::take(&mut executed.room);
@@ -321,37 +326,48 @@ impl<'s> Worker<'s> {
         Ok(())
     }
 
-    /// Looks whether what higher transactions read still holds, up to the position `highest`. What one of those wrote
+    /// Looks whether what higher transactions read still holds, where they observed what changed. What one of those wrote
     /// is an estimate from then on, and its readers are looked at in turn.
-    fn tell_readers(&mut self, tx: usize, highest: Option<u32>) {
-        let Some(highest) = highest else { return };
-        let (mut from, mut end) = (tx + 1, highest as usize);
-        let state_clear = self.shared.state_clear();
-        loop {
-            let Some(reader) = self.shared.scheduler().next_executed(from, end) else { return };
-            from = reader + 1;
-            let position = Shared::position(reader);
-            self.machine.yield_turn();
-            let start = self.timeline.now();
-            let mut attempted = lock(&self.shared.attempts[reader]);
-            let found = attempted
-                .executed
-                .as_ref()
-                .map(|executed| executed.accesses.validate(self.shared.cells, position, state_clear, false));
-            let transaction = Some(reader as u32);
-            self.timeline.note(Noted::new(Activity::Validate, transaction, start));
-            if let Some(Err(conflict)) = found
-                && self.shared.scheduler().invalidate(reader)
-            {
-                if let Some(executed) = attempted.executed.take() {
-                    self.abort(reader, &executed.ended, Some(conflict));
-                    self.spares.keep(executed, Published::default());
-                }
-                let estimates = attempted.published.mark_estimates(self.shared.cells, position);
-                end = end.max(estimates.unwrap_or_default() as usize);
-                drop(attempted);
-                self.shared.notify(0);
+    fn tell_readers(&mut self, tx: usize, mut news: News) {
+        let (mut from, mut executed) = (tx + 1, [0; TOLD_TOGETHER]);
+        while let Some(end) = news.highest().map(|highest| highest as usize).filter(|end| from < *end) {
+            // None of those that end from now on has begun before the news could be seen, or it is compared at its commit.
+            let mut count = 0;
+            for (place, reader) in executed.iter_mut().zip(self.shared.scheduler().executed(from..end)) {
+                *place = reader;
+                count += 1;
             }
+            for reader in &executed[..count] {
+                if self.shared.observed[*reader].meets(&news) {
+                    self.tell(*reader, &mut news);
+                }
+            }
+            from = if count == TOLD_TOGETHER { executed[count - 1] + 1 } else { end };
+        }
+    }
+
+    /// Looks whether what one transaction read still holds.
+    fn tell(&mut self, reader: usize, news: &mut News) {
+        let position = Shared::position(reader);
+        self.machine.yield_turn();
+        let start = self.timeline.now();
+        let mut attempted = lock(&self.shared.attempts[reader]);
+        let (cells, state_clear) = (self.shared.cells, self.shared.state_clear());
+        let found = attempted
+            .executed
+            .as_ref()
+            .map(|executed| executed.accesses.validate(cells, position, state_clear, false));
+        self.timeline.note(Noted::new(Activity::Validate, Some(reader as u32), start));
+        if let Some(Err(conflict)) = found
+            && self.shared.scheduler().invalidate(reader)
+        {
+            if let Some(executed) = attempted.executed.take() {
+                self.abort(reader, &executed.ended, Some(conflict));
+                self.spares.keep(executed, Published::default());
+            }
+            news.add(&attempted.published.mark_estimates(cells, position));
+            drop(attempted);
+            self.shared.notify(0);
         }
     }
 
@@ -382,9 +398,9 @@ impl<'s> Worker<'s> {
             };
             let ready = ready.take().or(stored.map(Ready::Kept));
             let news = self.commit(tx, ready, begun, published, &mut **line)?;
-            let (turn, reader) = self.shared.committed(line, news, self.may_go_on());
-            if let Some(reader) = reader {
-                self.tell_readers(reader - 1, news);
+            let (turn, is_told) = self.shared.committed(line, &news, self.may_go_on());
+            if is_told {
+                self.tell_readers(tx, news);
             }
             self.machine.yield_turn();
             (line, tx, begun) = match turn {
@@ -413,7 +429,7 @@ impl<'s> Worker<'s> {
         begun: Option<usize>,
         published: Published,
         line: &mut (dyn Sequencer + '_),
-    ) -> Result<Option<u32>, EngineError> {
+    ) -> Result<News, EngineError> {
         if self.shared.rules.cancel.load(Ordering::Relaxed) {
             return Err(Fault::Cancelled.into());
         }
@@ -459,7 +475,7 @@ impl<'s> Worker<'s> {
     }
 
     /// Makes what a transaction wrote part of the block.
-    fn keep(&mut self, tx: usize, ready: Ready, published: Published) -> Result<Option<u32>, Fault> {
+    fn keep(&mut self, tx: usize, ready: Ready, published: Published) -> Result<News, Fault> {
         let position = Shared::position(tx);
         match ready {
             Ready::Fresh(ended) => {
@@ -512,7 +528,7 @@ impl<'s> Worker<'s> {
             return Err(Fault::StateRead("a final run does not stop for others".into()).into());
         };
         let ready =
-            if self.shared.keeps_records() { Ready::Kept(self.take(ended)) } else { Ready::Fresh(ended) };
+            if self.shared.keeps_records() { Ready::Kept(self.take(tx, ended)) } else { Ready::Fresh(ended) };
         Ok((ready, self.timeline.now()))
     }
 }

@@ -1,5 +1,7 @@
 //! Who sees whose write: what is published, as versions instead of values.
 
+use std::collections::BTreeSet;
+
 use solder_engine::parallel::Schedule;
 use solder_engine::parallel::record::{Location, ReadRecord, TransactionRecord};
 
@@ -150,26 +152,25 @@ impl Versions {
         is_news
     }
 
-    /// The highest transaction above `tx` that reads where `tx` writes, among the locations that count. Whoever is above the
-    /// next published writer has seen that one's write.
-    pub(super) fn highest_reader(
+    /// The transactions above `tx` that read where `tx` writes, among the locations that count, up to the first of each
+    /// location that has not `looked` yet. Whoever is above the next published writer has seen that one's write.
+    pub(super) fn readers_above(
         &self,
         tx: usize,
         counts: fn(&Self, u32) -> bool,
         looked: impl Fn(usize) -> bool,
-    ) -> Option<usize> {
-        let of_location = |location: &u32| {
+        into: &mut BTreeSet<usize>,
+    ) {
+        for location in self.writes[tx].iter().filter(|location| counts(self, **location)) {
             let readers = &self.readers[*location as usize];
             let above = readers.partition_point(|reader| *reader as usize <= tx);
             let writers = &self.writers[*location as usize];
             let higher = writers.partition_point(|writer| *writer as usize <= tx);
             let next = writers[higher..].iter().find(|writer| self.published[**writer as usize].is_some());
             let bound = next.copied().unwrap_or(u32::MAX);
-            let reached = |reader: &u32| *reader <= bound && looked(*reader as usize);
-            let upto = above + readers[above..].partition_point(reached);
-            readers[above..upto].last().map(|reader| *reader as usize)
-        };
-        self.writes[tx].iter().filter(|location| counts(self, **location)).filter_map(of_location).max()
+            let reached = |reader: &&u32| **reader <= bound && looked(**reader as usize);
+            into.extend(readers[above..].iter().take_while(reached).map(|reader| *reader as usize));
+        }
     }
 }
 

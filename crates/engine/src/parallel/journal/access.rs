@@ -9,6 +9,7 @@ use super::Mode;
 use crate::error::Fault;
 use crate::evm::TransactError;
 use crate::parallel::cells::{AccountCell, AccountGuard, AccountWrite, Cells, Fields, Life, position_of};
+use crate::parallel::news::{News, Signature};
 use crate::parallel::observed::{
     ALIVE, ASSUMED, BALANCE_BOUND, CODE, EXACT_BALANCE, EXISTENCE, NONCE, RESET,
 };
@@ -361,47 +362,55 @@ impl Accesses {
             && self.accounts.iter().all(|account| account.write.as_ref().is_none_or(AccountWrite::is_move))
     }
 
-    /// Makes the writes visible to higher transactions, and lists them in `published`. Gives the highest transaction that
-    /// may have seen something else.
+    /// The cells that were observed.
+    pub fn observed_cells(&self) -> Signature {
+        let mut signature = Signature::default();
+        for access in self.accounts.iter().filter(|access| !access.observation().is_empty()) {
+            signature.add_account(access.cell);
+        }
+        for access in self.slots.iter().filter(|access| access.seen.is_some()) {
+            signature.add_slot(access.cell);
+        }
+        signature
+    }
+
+    /// Makes the writes visible to higher transactions, and lists them in `published`. Gives what those may have seen
+    /// otherwise.
     pub fn publish(
         &self,
         cells: &Cells,
         position: u32,
         before: &Published,
         published: &mut Published,
-    ) -> Option<u32> {
-        let mut news = None;
+    ) -> News {
+        let mut news = News::default();
         for access in &self.accounts {
             if let Some(write) = &access.write {
-                news = news.max(cells.account(access.cell).publish(position, write));
+                news.of_account(access.cell, cells.account(access.cell).publish(position, write));
                 published.accounts.push(access.cell);
             }
         }
         for access in &self.slots {
             if let Some(value) = access.write {
-                news = news.max(cells.slot(access.cell).publish(position, self.incarnation, value));
+                let highest = cells.slot(access.cell).publish(position, self.incarnation, value);
+                news.of_slot(access.cell, highest);
                 published.slots.push(access.cell);
             }
         }
-        news.max(before.withdraw(cells, position, published))
+        before.withdraw(cells, position, published, &mut news);
+        news
     }
 
     /// Makes the writes part of the block.
-    pub fn commit(
-        &mut self,
-        cells: &Cells,
-        position: u32,
-        before: &Published,
-        state_clear: bool,
-    ) -> Option<u32> {
-        let mut news = None;
+    pub fn commit(&mut self, cells: &Cells, position: u32, before: &Published, state_clear: bool) -> News {
+        let mut news = News::default();
         for access in &mut self.accounts {
             if let Some(write) = access.write.take() {
                 let mut cell = cells.account(access.cell);
                 if write.is_move() {
                     cell.commit_move(position, write.delta, write.nonce, state_clear);
                 } else {
-                    news = news.max(cell.commit(position, write, state_clear));
+                    news.of_account(access.cell, cell.commit(position, write, state_clear));
                 }
             } else if access.only_touched {
                 cells.account_cell(access.cell).touch();
@@ -409,11 +418,13 @@ impl Accesses {
         }
         for access in &self.slots {
             if let Some(value) = access.write {
-                news = news.max(cells.slot(access.cell).commit(position, self.incarnation, value));
+                let highest = cells.slot(access.cell).commit(position, self.incarnation, value);
+                news.of_slot(access.cell, highest);
             }
         }
         // What was committed is not pending any more; the rest of an earlier incarnation is taken back.
-        news.max(before.withdraw(cells, position, &Published::default()))
+        before.withdraw(cells, position, &Published::default(), &mut news);
+        news
     }
 }
 
@@ -432,26 +443,31 @@ impl Published {
     }
 
     /// Takes everything back.
-    pub fn withdraw_all(&self, cells: &Cells, position: u32) -> Option<u32> {
-        self.withdraw(cells, position, &Self::default())
+    pub fn withdraw_all(&self, cells: &Cells, position: u32) -> News {
+        let mut news = News::default();
+        self.withdraw(cells, position, &Self::default(), &mut news);
+        news
     }
 
-    /// The transaction is to run again: what it wrote is only an estimate now. Gives the highest reader above.
-    pub fn mark_estimates(&self, cells: &Cells, position: u32) -> Option<u32> {
-        let accounts =
-            self.accounts.iter().filter_map(|cell| cells.account(*cell).mark_estimate(position)).max();
-        accounts.max(self.slots.iter().filter_map(|cell| cells.slot(*cell).mark_estimate(position)).max())
+    /// The transaction is to run again: what it wrote is only an estimate now, and news to those above who read it.
+    pub fn mark_estimates(&self, cells: &Cells, position: u32) -> News {
+        let mut news = News::default();
+        for cell in &self.accounts {
+            news.of_account(*cell, cells.account(*cell).mark_estimate(position));
+        }
+        for cell in &self.slots {
+            news.of_slot(*cell, cells.slot(*cell).mark_estimate(position));
+        }
+        news
     }
 
     /// Takes back what is not written any more.
-    fn withdraw(&self, cells: &Cells, position: u32, still: &Self) -> Option<u32> {
-        let mut news = None;
+    fn withdraw(&self, cells: &Cells, position: u32, still: &Self, news: &mut News) {
         for cell in self.accounts.iter().filter(|cell| !still.accounts.contains(cell)) {
-            news = news.max(cells.account(*cell).withdraw(position));
+            news.of_account(*cell, cells.account(*cell).withdraw(position));
         }
         for cell in self.slots.iter().filter(|cell| !still.slots.contains(cell)) {
-            news = news.max(cells.slot(*cell).withdraw(position));
+            news.of_slot(*cell, cells.slot(*cell).withdraw(position));
         }
-        news
     }
 }

@@ -8,6 +8,7 @@ use super::access::{Accesses, AccountAccess, Conflict, Observation, Published, S
 use super::{Entry, FieldJournal, HALF, NO_CELL};
 use crate::error::Fault;
 use crate::parallel::cells::{AccountWrite, Delta, Life, position_of};
+use crate::parallel::news::News;
 use crate::parallel::observed;
 use crate::parallel::recorder::{self, Recorder};
 use crate::parallel::timeline::{Place, Places};
@@ -135,11 +136,11 @@ impl FieldJournal<'_> {
         }
     }
 
-    /// Makes the writes part of the block, straight from the journal. Gives the highest position that may have seen
-    /// something else, and what the producer earns.
-    pub fn commit(&mut self, incarnation: usize, before: &Published) -> (Option<u32>, Option<U256>) {
+    /// Makes the writes part of the block, straight from the journal. Gives what higher transactions may have seen
+    /// otherwise, and what the producer earns.
+    pub fn commit(&mut self, incarnation: usize, before: &Published) -> (News, Option<U256>) {
         let (cells, position, clear) = (self.database.cells, self.position, self.state_clear());
-        let mut news = None;
+        let mut news = News::default();
         for known in self.met() {
             let (account, seen) = (&known.account, &known.seen);
             let (info, status) = (&account.info, account.status);
@@ -153,7 +154,7 @@ impl FieldJournal<'_> {
                     cells.account(known.cell).commit_move(position, delta, nonce, clear);
                 }
             } else if let Some(write) = written(known) {
-                news = news.max(cells.account(known.cell).commit(position, write, clear));
+                news.of_account(known.cell, cells.account(known.cell).commit(position, write, clear));
             }
         }
         for slot in &mut self.slots {
@@ -165,9 +166,10 @@ impl FieldJournal<'_> {
             if slot.cell == NO_CELL {
                 slot.cell = cells.slot_number(self.database.worker, owner.cell, slot.key);
             }
-            news = news.max(cells.slot(slot.cell).commit(position, incarnation, value));
+            news.of_slot(slot.cell, cells.slot(slot.cell).commit(position, incarnation, value));
         }
-        (news.max(before.withdraw_all(cells, position)), self.reward.take())
+        news.add(&before.withdraw_all(cells, position));
+        (news, self.reward.take())
     }
 
     fn list_slots(&mut self, writes: bool, taken: &mut Vec<SlotAccess>) {
