@@ -14,8 +14,8 @@ use solder_bench::workloads::Family;
 use solder_engine::parallel::record::Activity;
 use solder_engine::parallel::{Report, Schedule};
 use solder_engine::{ExecuteOptions, Parallel, execute_block};
+use solder_schedule::BlockSchedule;
 use solder_schedule::analysis::{critical_path, hottest, work};
-use solder_schedule::{BlockLabel, BlockSchedule};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -87,7 +87,7 @@ fn print_report(report: &Report) {
     for worker in 0..schedule.workers {
         print_worker(schedule, worker);
     }
-    let block = BlockSchedule { label: BlockLabel::default(), schedule: schedule.clone() };
+    let block = BlockSchedule { schedule: schedule.clone(), ..BlockSchedule::default() };
     for hot in hottest([&block], HOTTEST) {
         println!("{:?}: {} aborts, {} dependencies", hot.location, hot.aborts, hot.dependencies);
     }

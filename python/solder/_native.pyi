@@ -151,6 +151,11 @@ class HotDict(TypedDict):
     dependencies: int
 
 @type_check_only
+class SharingDict(TypedDict):
+    executions: float | None
+    commits: float | None
+
+@type_check_only
 class SummaryDict(TypedDict):
     workers: int
     utilisation: float | None
@@ -158,6 +163,7 @@ class SummaryDict(TypedDict):
     limit: dict[str, float | None]
     predicted_speedup: dict[str, float | None]
     measured_speedup: float | None
+    sharing: SharingDict
     hottest: list[HotDict]
 
 @type_check_only

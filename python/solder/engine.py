@@ -138,8 +138,9 @@ def replay_block(  # noqa: PLR0913 - as execute_block
     """Execute ``block`` ``repeat`` times and compare gas, receipts root and logs bloom with its header.
 
     With ``workers`` (0: one on each usable CPU) each repeat is a serial run and then a parallel one, whose complete
-    outcomes are compared; ``schedule`` has a further run in each repeat record, and keeps the fastest. The other
-    options are those of ``execute_block``. A block that is rejected is reported with ``error``, not raised.
+    outcomes are compared; ``schedule`` has further runs in each repeat record, on ``workers`` and, where several
+    took part, on one, and keeps the fastest of each: what sharing costs is their difference. The other options are
+    those of ``execute_block``. A block that is rejected is reported with ``error``, not raised.
     """
     if repeat < 1:
         raise ValueError(f"repeat must be at least 1, not {repeat}")

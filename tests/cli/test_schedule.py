@@ -10,7 +10,8 @@ import pytest
 import solder
 
 KEYS = [
-    "workers", "utilisation", "critical_path_seconds", "limit", "predicted_speedup", "measured_speedup", "hottest",
+    "workers", "utilisation", "critical_path_seconds", "limit", "predicted_speedup", "measured_speedup", "sharing",
+    "hottest",
 ]  # fmt: skip
 WORKERS = ["2", "4", "8", "16", "32"]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -43,6 +44,8 @@ def test_schedule_json_has_its_keys(saved: Path, solder_command: Callable[..., A
     assert 0 < summary["utilisation"] <= 1
     assert 0 < summary["critical_path_seconds"] < 60
     assert summary["measured_speedup"] > 0
+    assert list(summary["sharing"]) == ["executions", "commits"]
+    assert all(ratio > 0 for ratio in summary["sharing"].values())
     limits = list(summary["limit"].values())
     assert limits == sorted(limits)
     assert len(summary["hottest"]) == 10
@@ -60,6 +63,9 @@ def test_schedule_text_says_the_same(saved: Path, solder_command: Callable[..., 
     assert lines["blocks"].split()[1] == "6"
     assert f"{summary['utilisation']:.1%}" in lines["utilisation"]
     assert f"{summary['measured_speedup']:.2f}x" in lines["measured"]
+    sharing = next(line for line in ran.out.splitlines() if line.startswith("sharing "))
+    assert f"executions {summary['sharing']['executions']:.2f}x" in sharing
+    assert f"commits {summary['sharing']['commits']:.2f}x" in sharing
     assert [cell for cell in ran.out.splitlines() if cell.startswith("workers ")][1].split()[1:] == WORKERS
     assert f"{summary['predicted_speedup']['8']:.2f}x" in ran.out
     assert summary["hottest"][0]["address"] in ran.out
@@ -179,6 +185,16 @@ def test_schedule_of_one_block(scheduled_block: Any, tmp_path: Path) -> None:
     assert again.blocks == schedule.blocks
     assert list(schedule.summary()) == KEYS
     assert ET.fromstring(schedule._repr_svg_()).tag == f"{SVG}svg"  # noqa: S314
+
+
+def test_schedule_of_one_run_does_not_know_what_sharing_costs(
+    scheduled_block: Any, tmp_path: Path, solder_command: Callable[..., Any]
+) -> None:
+    assert scheduled_block.schedule.summary()["sharing"] == {"executions": None, "commits": None}
+    scheduled_block.schedule.save(tmp_path / "one.json")
+    ran = solder_command("schedule", tmp_path / "one.json")
+    assert ran.status == 0
+    assert "needs a record of several workers and one of one" in ran.out
 
 
 def test_schedule_of_one_block_measures_no_serial_time(scheduled_block: Any) -> None:

@@ -11,13 +11,14 @@ use solder_engine::{
     Block, BlockOutcome, Chain, ChangeSet, ExecuteOptions, Fork, MemoryState, Parallel, Policy,
     execute_block as execute,
 };
+use solder_schedule::{Alone, BlockLabel, BlockSchedule};
 use solder_spec::replay::{FalseClaim, ParallelReplay, Replay, ReplayOptions, replay};
 
 use crate::block::PyBlock;
 use crate::errors::Failure;
 use crate::result::PyBlockResult;
 use crate::run::detached;
-use crate::schedule::{BlockLabel, PySchedule};
+use crate::schedule::PySchedule;
 use crate::state::PyState;
 
 /// A block with what it runs on, shared with the engine's thread.
@@ -136,7 +137,7 @@ pub fn replay_block<'py>(
     })?;
     let report = serial_report(py, block, &found)?;
     let Some(parallel) = &found.parallel else { return Ok((report, None, None)) };
-    let schedule = parallel.schedule.clone().map(|schedule| {
+    let schedule = parallel.recorded.as_ref().map(|recorded| {
         let label = BlockLabel {
             number: found.block,
             gas_used: found.gas_used,
@@ -145,7 +146,12 @@ pub fn replay_block<'py>(
             serial_seconds: Some(found.serial_seconds),
             parallel_seconds: finite(parallel.seconds),
         };
-        PySchedule::new(label, schedule)
+        PySchedule::new(BlockSchedule {
+            label,
+            schedule: recorded.schedule.clone(),
+            around: recorded.around,
+            alone: parallel.alone.as_ref().map(|alone| Alone::of(&alone.schedule, alone.around)),
+        })
     });
     Ok((report, Some(parallel_report(py, &found, parallel)?), schedule))
 }

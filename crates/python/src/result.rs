@@ -8,10 +8,11 @@ use pyo3::types::{PyBytes, PyDict};
 use solder_engine::chain::receipt::{logs_bloom, receipts_root};
 use solder_engine::parallel::Report;
 use solder_engine::{Block, BlockOutcome, Receipt};
+use solder_schedule::{BlockLabel, BlockSchedule};
 
 use crate::changes::PyChangeSet;
 use crate::convert::{bytes, maybe_hash};
-use crate::schedule::{BlockLabel, PySchedule};
+use crate::schedule::PySchedule;
 
 /// The outcome of a block: receipts, what counts, and what changed.
 #[pyclass(frozen, name = "BlockResult", module = "solder")]
@@ -124,8 +125,13 @@ impl PyBlockResult {
     /// Who did what, when; None where it was not asked for.
     #[getter]
     fn schedule(&self) -> Option<PySchedule> {
-        let schedule = self.outcome.parallel.as_ref()?.schedule()?;
-        Some(PySchedule::new(self.label.clone(), schedule))
+        let recording = self.outcome.parallel.as_ref()?.recording.as_ref()?;
+        Some(PySchedule::new(BlockSchedule {
+            label: self.label.clone(),
+            schedule: recording.schedule(),
+            around: recording.around(self.label.parallel_seconds.unwrap_or_default()),
+            alone: None,
+        }))
     }
 
     fn __repr__(&self) -> String {

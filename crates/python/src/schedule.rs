@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use solder_engine::parallel::Schedule;
 use solder_engine::parallel::record::{Activity, Ending, Span};
-pub use solder_schedule::BlockLabel;
 use solder_schedule::conflicts::thrown_away;
 use solder_schedule::{BlockSchedule, Filter, Summary, TraceError, picture, read_trace, write_trace};
 
@@ -28,8 +26,8 @@ pub struct PySchedule {
 
 impl PySchedule {
     /// Of one block.
-    pub fn new(label: BlockLabel, schedule: Schedule) -> Self {
-        Self { blocks: vec![Arc::new(BlockSchedule { label, schedule })] }
+    pub fn new(block: BlockSchedule) -> Self {
+        Self { blocks: vec![Arc::new(block)] }
     }
 
     fn picked(&self, number: Option<u64>) -> Result<Arc<BlockSchedule>, Failure> {
@@ -118,7 +116,7 @@ impl PySchedule {
 }
 
 fn describe<'py>(py: Python<'py>, block: &BlockSchedule) -> PyResult<Bound<'py, PyDict>> {
-    let BlockSchedule { label, schedule } = block;
+    let BlockSchedule { label, schedule, .. } = block;
     // As the engine counts: an attempt that stopped to wait is none.
     let ended = |span: &&Span| span.activity == Activity::Execute && span.ending != Ending::Parked;
     let executions = schedule.spans.iter().filter(ended).count();

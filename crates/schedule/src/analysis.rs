@@ -86,7 +86,7 @@ pub struct Hot {
 pub fn hottest<'a>(blocks: impl IntoIterator<Item = &'a BlockSchedule>, most: usize) -> Vec<Hot> {
     let mut counts: HashMap<Location, (u64, u64)> = HashMap::new();
     let mut beneficiaries: Vec<Address> = Vec::new();
-    for BlockSchedule { label, schedule } in blocks {
+    for BlockSchedule { label, schedule, .. } in blocks {
         beneficiaries.extend(label.beneficiary);
         for span in schedule.spans.iter().filter(|span| span.activity == Activity::Execute) {
             if let Ending::Aborted { location, .. } = span.ending

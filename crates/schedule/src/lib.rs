@@ -15,8 +15,8 @@ use alloy_primitives::Address;
 use solder_engine::parallel::Schedule;
 
 pub use error::TraceError;
-pub use simulate::{Simulation, simulate};
-pub use summary::{Filter, PREDICTED_WORKERS, Summary, predicted_seconds};
+pub use simulate::{Alone, Cost, Simulation, simulate};
+pub use summary::{Filter, PREDICTED_WORKERS, Sharing, Summary, predicted_from_shared, predicted_seconds};
 pub use trace::{read_trace, write_trace};
 
 /// Which block a schedule belongs to, and how long the block took.
@@ -43,4 +43,8 @@ pub struct BlockSchedule {
     pub label: BlockLabel,
     /// What happened.
     pub schedule: Schedule,
+    /// Nanoseconds of the recorded run before its first phase and after its last.
+    pub around: u64,
+    /// What the same transactions cost on one worker, where that was recorded too.
+    pub alone: Option<Alone>,
 }

@@ -7,6 +7,7 @@
 //! run lost around its tasks (waking workers, going from one task to the next, the phases of one thread) is measured from
 //! its spans and charged in the same places. The same schedule and workers give the same result.
 
+mod alone;
 mod durations;
 mod gaps;
 mod runs;
@@ -21,6 +22,8 @@ use solder_engine::parallel::Schedule;
 use solder_engine::parallel::record::{Location, TransactionRecord};
 use solder_engine::parallel::scheduler::{Finish, Phase, Scheduler, Task};
 
+pub(crate) use alone::costs;
+pub use alone::{Alone, Cost};
 use durations::Durations;
 use runs::Runs;
 use versions::{Seen, Versions};
@@ -52,10 +55,29 @@ enum Event {
     Executed { tx: usize, incarnation: usize },
     /// An execution at the commit position ends.
     Repeated { tx: usize },
-    /// A worker that validated others begins the next commit.
+    /// A worker has looked whether what another transaction read still holds.
+    Validated { reader: usize },
+    /// A worker begins the next commit.
     Commits { tx: usize },
     /// A commit ends.
     Committed { tx: usize },
+}
+
+/// What a worker goes on with when it has told the readers of some news.
+#[derive(Clone, Copy)]
+enum After {
+    /// The next thing of its own.
+    GoOn,
+    /// The scheduler is told later of an execution within a run.
+    KeptInRun { tx: usize },
+    /// The next commit, which is ready.
+    Commit { tx: usize },
+    /// The head, which it runs and commits.
+    RunHead { tx: usize, incarnation: usize },
+    /// The head again, which was stale.
+    Repeat { tx: usize },
+    /// It has given the baton away.
+    Over,
 }
 
 struct Run {
@@ -71,15 +93,28 @@ struct Run {
     begun: Vec<bool>,
     /// By worker: whose readers it still has to tell, after the commits that it went on to.
     owed: Vec<Option<usize>>,
+    /// By worker: the readers that it has still to look at, and what it does then.
+    telling: Vec<(BTreeSet<usize>, After)>,
     conflicts: u64,
     blocked: u64,
     end: u64,
 }
 
-/// Runs the block on `workers` in virtual time.
+/// Runs the block on `workers` in virtual time, by what was recorded while that many workers shared it.
 pub fn simulate(schedule: &Schedule, workers: usize) -> Simulation {
+    run(schedule, Durations::of(schedule), workers)
+}
+
+impl Alone {
+    /// Runs the block that `schedule` records on one worker in virtual time, by what that costs alone.
+    pub fn simulate(&self, schedule: &Schedule) -> Simulation {
+        run(schedule, Durations::alone(self), 1)
+    }
+}
+
+fn run(schedule: &Schedule, durations: Durations, workers: usize) -> Simulation {
     let workers = workers.clamp(1, schedule.transactions.len().max(1));
-    let mut run = Run::new(schedule, workers);
+    let mut run = Run::new(schedule, durations, workers);
     // One worker calls nobody.
     let head = run.durations.head - if workers == 1 { run.durations.calling } else { 0 };
     for worker in 0..workers {
@@ -126,12 +161,12 @@ fn groups(schedule: &Schedule) -> Vec<[u32; 2]> {
 }
 
 impl Run {
-    fn new(schedule: &Schedule, workers: usize) -> Self {
+    fn new(schedule: &Schedule, durations: Durations, workers: usize) -> Self {
         let records = &schedule.transactions;
         let mut scheduler = Scheduler::new(records.len(), workers, &|tx| records[tx].expected);
         scheduler.set_groups(groups(schedule));
         Self {
-            durations: Durations::of(schedule),
+            durations,
             scheduler,
             runs: Runs::new(schedule, workers),
             versions: Versions::new(schedule),
@@ -140,6 +175,7 @@ impl Run {
             idle: BTreeSet::new(),
             begun: vec![false; workers],
             owed: vec![None; workers],
+            telling: vec![(BTreeSet::new(), After::GoOn); workers],
             conflicts: 0,
             blocked: 0,
             end: 0,
@@ -162,6 +198,7 @@ impl Run {
                 let before = self.durations.before_commit(worker, true);
                 self.push(time + before + self.durations.commit(worker, tx), worker, Event::Committed { tx })
             }
+            Event::Validated { reader } => self.validated(time, worker, reader),
             Event::Commits { tx } => self.commit(time, worker, tx, false),
             Event::Committed { tx } => self.committed(time, worker, tx),
         }
@@ -206,6 +243,9 @@ impl Run {
             self.tell_end(time, worker, tx, incarnation);
         } else if let Some(tx) = self.runs.next(worker) {
             self.begin(time, worker, tx, 0);
+        } else if let Some(next) = self.runs.tell(worker, &mut self.scheduler) {
+            // The last one of the run stopped at an estimate.
+            self.commit(time, worker, next, false);
         } else {
             self.push(time, worker, Event::Asks);
         }
@@ -252,18 +292,13 @@ impl Run {
 
     /// Within a run the scheduler is told later, unless somebody waits for what was executed.
     fn executed_in_run(&mut self, time: u64, worker: usize, tx: usize, incarnation: usize) {
-        let mut time = time + self.durations.publishing(worker);
+        let time = time + self.durations.publishing(worker);
         if self.runs.is_shown(tx) {
             self.versions.publish(tx, incarnation);
-            time += self.tell_readers(worker, tx);
+            self.tell_readers(time, worker, tx, After::KeptInRun { tx });
+        } else {
+            self.follow(time, worker, After::KeptInRun { tx });
         }
-        let first = self.runs.keep(worker, tx);
-        if first == self.scheduler.head()
-            && let Some(next) = self.runs.tell(worker, &mut self.scheduler)
-        {
-            return self.commit(time, worker, next, false);
-        }
-        self.go_on(time, worker);
     }
 
     /// The scheduler is told of an execution that ended.
@@ -276,33 +311,72 @@ impl Run {
             self.owed[worker] = Some(tx);
             self.commit(time, worker, tx, true);
         } else {
-            let time = time + self.durations.publishing(worker) + self.tell_readers(worker, tx);
-            self.go_on(time, worker);
+            let time = time + self.durations.publishing(worker);
+            self.tell_readers(time, worker, tx, After::GoOn);
         }
     }
 
-    /// Looks whether what higher transactions read of a transaction's news still holds. Gives how long it takes.
-    fn tell_readers(&mut self, worker: usize, tx: usize) -> u64 {
-        self.validate(worker, tx, Versions::is_news)
+    /// Looks whether what higher transactions read of a transaction's news still holds.
+    fn tell_readers(&mut self, time: u64, worker: usize, tx: usize, after: After) {
+        self.telling[worker] = (self.readers_above(tx, Versions::is_news), after);
+        self.validate(time, worker);
     }
 
-    /// Has the stale ones run again among the executed transactions that read where `tx` writes. What they wrote is an
-    /// estimate from then on, and its readers are looked at in turn.
-    fn validate(&mut self, worker: usize, tx: usize, counts: fn(&Versions, u32) -> bool) -> u64 {
-        let mut taken = 0;
-        let mut readers = self.readers_above(tx, counts);
-        while let Some(reader) = readers.pop_first() {
+    /// On to the next reader that a worker has to look at. The others go on meanwhile.
+    fn validate(&mut self, time: u64, worker: usize) {
+        while let Some(reader) = self.telling[worker].0.pop_first() {
             if self.scheduler.phase(reader) == Phase::Executed {
-                taken += self.durations.validation(worker);
-                if let Some(by) = self.versions.stale(reader, false)
-                    && self.scheduler.invalidate(reader)
-                {
-                    self.abort(reader, by);
-                    readers.append(&mut self.readers_above(reader, Versions::is_marked));
-                }
+                let end = time + self.durations.validation(worker);
+                return self.push(end, worker, Event::Validated { reader });
             }
         }
-        taken
+        self.follow(time, worker, self.telling[worker].1);
+    }
+
+    /// Has a stale one run again. What it wrote is an estimate from then on, and its readers are looked at in turn.
+    fn validated(&mut self, time: u64, worker: usize, reader: usize) {
+        if let Some(by) = self.versions.stale(reader, false)
+            && self.scheduler.invalidate(reader)
+        {
+            self.abort(reader, by);
+            let readers = self.readers_above(reader, Versions::is_marked);
+            self.telling[worker].0.extend(readers);
+        }
+        self.validate(time, worker);
+    }
+
+    fn follow(&mut self, time: u64, worker: usize, after: After) {
+        match after {
+            After::GoOn => self.go_on(time, worker),
+            After::KeptInRun { tx } => {
+                let first = self.runs.keep(worker, tx);
+                if first == self.scheduler.head()
+                    && let Some(next) = self.runs.tell(worker, &mut self.scheduler)
+                {
+                    return self.commit(time, worker, next, false);
+                }
+                self.go_on(time, worker);
+            }
+            After::Commit { tx } => self.push(time, worker, Event::Commits { tx }),
+            After::RunHead { tx, incarnation } => {
+                let start = time + self.durations.before_execution(worker);
+                self.repeat(start, worker, tx, incarnation);
+            }
+            After::Repeat { tx } => {
+                let incarnation = self.scheduler.repeat_at_head();
+                self.repeat(time, worker, tx, incarnation);
+            }
+            After::Over => match self.owed[worker].take() {
+                Some(owed) => self.tell_readers(time, worker, owed, After::GoOn),
+                None => self.go_on(time, worker),
+            },
+        }
+    }
+
+    /// Runs the head, which is committed then.
+    fn repeat(&mut self, start: u64, worker: usize, tx: usize, incarnation: usize) {
+        let end = start + self.durations.execution(worker, tx, incarnation);
+        self.push(end, worker, Event::Repeated { tx });
     }
 
     fn readers_above(&self, tx: usize, counts: fn(&Versions, u32) -> bool) -> BTreeSet<usize> {
@@ -326,31 +400,26 @@ impl Run {
             return self.push(end, worker, Event::Committed { tx });
         };
         self.abort(tx, by);
-        let start = time + self.validate(worker, tx, Versions::is_marked);
-        let incarnation = self.scheduler.repeat_at_head();
-        self.push(start + self.durations.execution(worker, tx, incarnation), worker, Event::Repeated { tx });
+        self.telling[worker] = (self.readers_above(tx, Versions::is_marked), After::Repeat { tx });
+        self.validate(time, worker);
     }
 
     fn committed(&mut self, time: u64, worker: usize, tx: usize) {
         let is_news = self.versions.commit(tx, self.scheduler.executions(tx) - 1);
         self.end = time;
-        let next = self.scheduler.committed();
-        let mut time = time + if is_news { self.tell_readers(worker, tx) } else { 0 };
-        if let Some(next) = next {
-            return self.push(time, worker, Event::Commits { tx: next });
+        let after = match self.scheduler.committed() {
+            Some(tx) => After::Commit { tx },
+            // Whoever commits goes on with a head that nobody runs, and keeps the baton.
+            None if self.runs.is_over(worker) && !self.runs.owes(worker) => {
+                let head = self.scheduler.take_head(&|tx| self.runs.is_taken_at_head(tx));
+                head.map_or(After::Over, |(tx, incarnation)| After::RunHead { tx, incarnation })
+            }
+            None => After::Over,
+        };
+        if is_news {
+            self.tell_readers(time, worker, tx, after);
+        } else {
+            self.follow(time, worker, after);
         }
-        if let Some(owed) = self.owed[worker].take() {
-            time += self.tell_readers(worker, owed);
-        }
-        // Whoever commits goes on with a head that nobody runs, and keeps the baton.
-        if self.runs.is_over(worker)
-            && !self.runs.owes(worker)
-            && let Some((tx, incarnation)) = self.scheduler.take_head(&|tx| self.runs.is_taken_at_head(tx))
-        {
-            let start = time + self.durations.before_execution(worker);
-            let end = start + self.durations.execution(worker, tx, incarnation);
-            return self.push(end, worker, Event::Repeated { tx });
-        }
-        self.go_on(time, worker);
     }
 }

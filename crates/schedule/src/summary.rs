@@ -6,7 +6,7 @@ use solder_engine::parallel::record::Location;
 use crate::BlockSchedule;
 use crate::analysis::{Hot, busy, critical_path, hottest, work};
 use crate::contracts::{contract_name, owner, slot_name};
-use crate::simulate::simulate;
+use crate::simulate::{costs, simulate};
 use crate::trace::field_name;
 
 /// For how many workers limits and predictions are given.
@@ -53,6 +53,8 @@ pub struct Summary {
     pub predicted_speedup: [Option<f64>; PREDICTED_WORKERS.len()],
     /// Serial time over parallel time for the workers that ran, both measured.
     pub measured_speedup: Option<f64>,
+    /// What sharing costs, over the blocks that were recorded on one worker too.
+    pub sharing: Sharing,
     /// The locations that stood in the way most often.
     pub hottest: Vec<Hot>,
 }
@@ -68,19 +70,44 @@ pub fn serial_seconds(block: &BlockSchedule) -> f64 {
     block.label.serial_seconds.unwrap_or_else(|| work(&block.schedule) as f64 / NANOSECONDS)
 }
 
-/// Seconds that a block would take on `workers`. The simulator leaves out what recording took; where the same run was timed
-/// without recording too, what that time has more is what lies around the phases and is added for every number of
-/// workers, and what it has less is what recording slowed down otherwise, as a share.
+/// Seconds that a block would take on `workers`: what the simulator gives, which leaves out what recording took, and what the
+/// recorded run took around its record. One worker is simulated from what the transactions cost alone, where that is known.
 pub fn predicted_seconds(block: &BlockSchedule, workers: usize) -> f64 {
-    let BlockSchedule { label, schedule } = block;
-    let makespan = simulate(schedule, workers).makespan as f64 / NANOSECONDS;
-    let recording: u64 = schedule.transactions.iter().map(|record| record.recording).sum();
-    let recording = recording / u64::from(schedule.workers.max(1));
-    let unrecorded = schedule.wall.saturating_sub(recording) as f64 / NANOSECONDS;
-    match label.parallel_seconds {
-        Some(seconds) if seconds >= unrecorded => makespan + (seconds - unrecorded),
-        Some(seconds) => makespan * ratio(seconds, unrecorded).unwrap_or(1.0),
-        None => makespan,
+    match &block.alone {
+        Some(alone) if workers == 1 => {
+            (alone.simulate(&block.schedule).makespan + alone.around) as f64 / NANOSECONDS
+        }
+        _ => predicted_from_shared(block, workers),
+    }
+}
+
+/// The same from the record of several workers only.
+pub fn predicted_from_shared(block: &BlockSchedule, workers: usize) -> f64 {
+    (simulate(&block.schedule, workers).makespan + block.around) as f64 / NANOSECONDS
+}
+
+/// How much longer transactions take on workers that share a block than on one alone. A ratio without its parts is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Sharing {
+    /// Executions that were kept, as recorded with several workers, over the same alone.
+    pub executions: Option<f64>,
+    /// Their commits.
+    pub commits: Option<f64>,
+}
+
+impl Sharing {
+    /// In sum over the blocks that were recorded alone too.
+    fn of(blocks: &[&BlockSchedule]) -> Self {
+        let (mut shared, mut alone) = ([0.0; 2], [0.0; 2]);
+        for block in blocks {
+            let Some(single) = &block.alone else { continue };
+            for (sums, costs) in [(&mut shared, &costs(&block.schedule)), (&mut alone, &single.costs)] {
+                sums[0] += costs.iter().map(|cost| cost.execution as f64).sum::<f64>();
+                sums[1] += costs.iter().map(|cost| cost.commit as f64).sum::<f64>();
+            }
+        }
+        let over = |place: usize| ratio(shared[place], alone[place]);
+        Self { executions: over(0), commits: over(1) }
     }
 }
 
@@ -121,6 +148,7 @@ impl Summary {
             measured_speedup: serial_measured
                 .zip(parallel_measured)
                 .and_then(|(serial, parallel)| ratio(serial, parallel)),
+            sharing: Sharing::of(&counted),
             hottest: hottest(counted.iter().copied(), HOTTEST),
         }
     }
@@ -134,6 +162,7 @@ impl Summary {
             limit: ByWorkers(&self.limit),
             predicted_speedup: ByWorkers(&self.predicted_speedup),
             measured_speedup: self.measured_speedup,
+            sharing: self.sharing,
             hottest: self.hottest.iter().map(Told::new).collect(),
         };
         // Numbers and text under text keys always have a form in JSON.
@@ -149,6 +178,7 @@ struct Document<'a> {
     limit: ByWorkers<'a>,
     predicted_speedup: ByWorkers<'a>,
     measured_speedup: Option<f64>,
+    sharing: Sharing,
     hottest: Vec<Told>,
 }
 

@@ -8,7 +8,9 @@ use made::{block, chain, conflicting, independent, schedule, transaction};
 use solder_engine::parallel::Schedule;
 use solder_engine::parallel::record::Location;
 use solder_schedule::analysis::{CriticalPath, busy, critical_path, work};
-use solder_schedule::{Filter, Summary, predicted_seconds};
+use solder_schedule::{
+    Alone, BlockSchedule, Cost, Filter, Sharing, Summary, predicted_from_shared, predicted_seconds,
+};
 
 fn close(found: Option<f64>, expected: f64) {
     let found = found.unwrap();
@@ -99,15 +101,56 @@ fn summary_without_serial_times_measures_nothing_but_predicts() {
 }
 
 #[test]
-fn what_recording_cost_is_taken_out_of_predictions() {
+fn what_lies_around_a_record_is_part_of_every_prediction() {
     let mut made = block(1, independent(64));
-    let recorded = predicted_seconds(&made, 4);
-    assert!((recorded - 16e-6).abs() < 1e-12);
-    made.label.parallel_seconds = made.label.parallel_seconds.map(|seconds| seconds * 0.75);
-    assert!((predicted_seconds(&made, 4) - 12e-6).abs() < 1e-12);
-    assert!((predicted_seconds(&made, 1) - 48e-6).abs() < 1e-12);
-    made.label.parallel_seconds = None;
-    assert!((predicted_seconds(&made, 4) - recorded).abs() < 1e-12);
+    assert!((predicted_seconds(&made, 4) - 16e-6).abs() < 1e-12);
+    made.around = 4000;
+    assert!((predicted_seconds(&made, 4) - 20e-6).abs() < 1e-12);
+    assert!((predicted_seconds(&made, 1) - 68e-6).abs() < 1e-12);
+    // What another run took says nothing of this one.
+    made.label.parallel_seconds = made.label.parallel_seconds.map(|seconds| seconds * 3.0);
+    assert!((predicted_seconds(&made, 4) - 20e-6).abs() < 1e-12);
+}
+
+/// What 64 transactions cost on one worker, where executions take 700 ns and commits 30.
+fn alone() -> Alone {
+    Alone {
+        head: 100,
+        tail: 50,
+        around: 25,
+        before_execution: 10,
+        before_commit: 5,
+        costs: vec![Cost { execution: 700, commit: 30 }; 64],
+    }
+}
+
+#[test]
+fn one_worker_is_predicted_from_what_it_costs_alone() {
+    let mut made = block(1, independent(64));
+    made.around = 4000;
+    let shared = predicted_seconds(&made, 2);
+    made.alone = Some(alone());
+    // The first execution begins at the end of the head.
+    let nanoseconds = 100 + 64 * (700 + 5 + 30) + 63 * 10 + 50 + 25;
+    assert!((predicted_seconds(&made, 1) - f64::from(nanoseconds) * 1e-9).abs() < 1e-12);
+    assert!((predicted_from_shared(&made, 1) - 68e-6).abs() < 1e-12);
+    assert_eq!(predicted_seconds(&made, 2), shared);
+}
+
+#[test]
+fn what_sharing_costs_is_told_where_it_was_measured() {
+    let mut made = block(1, independent(64));
+    let sharing = |made: &BlockSchedule| Summary::new([made], Filter::default()).sharing;
+    assert_eq!(sharing(&made), Sharing::default());
+    made.alone = Some(alone());
+    close(sharing(&made).executions, 1000.0 / 700.0);
+    // Nothing was committed in the record.
+    assert_eq!(sharing(&made).commits, None);
+    made.schedule.transactions.iter_mut().for_each(|record| record.commit = 60);
+    close(sharing(&made).commits, 2.0);
+    // A block that was not recorded alone does not count.
+    let both = Summary::new([&made, &block(2, independent(9))], Filter::default());
+    assert_eq!(both.sharing, sharing(&made));
 }
 
 #[test]
@@ -125,6 +168,7 @@ fn summary_json_has_exactly_its_keys() {
         "limit",
         "predicted_speedup",
         "measured_speedup",
+        "sharing",
         "hottest",
     ];
     expected.sort_unstable();
@@ -135,6 +179,7 @@ fn summary_json_has_exactly_its_keys() {
         expected.sort_unstable();
         assert_eq!(workers, expected);
     }
+    assert!(json["sharing"]["executions"].is_null() && json["sharing"]["commits"].is_null());
     assert_eq!(json["workers"], 2);
     assert_eq!(json["critical_path_seconds"], 5700e-9);
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use made::{Draw, block, conflicting, drawn};
 use serde_json::{Value, json};
 use solder_schedule::trace::{parse_trace, write_events};
-use solder_schedule::{BlockSchedule, read_trace, write_trace};
+use solder_schedule::{Alone, BlockSchedule, Cost, read_trace, write_trace};
 
 fn written(blocks: &[BlockSchedule]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -20,6 +20,11 @@ fn several() -> Vec<BlockSchedule> {
     let mut blocks = vec![conflicting(), block(7, drawn(7, 30, 5)), block(8, Default::default())];
     blocks[1].label.beneficiary = None;
     blocks[1].label.serial_seconds = None;
+    blocks[0].around = 900;
+    blocks[0].schedule.reading = 10_500;
+    let costs = vec![Cost { execution: 1500, commit: 60 }; blocks[0].schedule.transactions.len()];
+    let (head, tail, around) = (400, 1100, 800);
+    blocks[0].alone = Some(Alone { head, tail, around, before_execution: 20, before_commit: 10, costs });
     blocks
 }
 
@@ -111,7 +116,7 @@ fn blocks_follow_each_other_in_time() {
 
 /// An error of the document, from changing its value at a JSON pointer.
 fn refused(pointer: &str, value: Value) -> (Option<String>, String) {
-    let mut file: Value = serde_json::from_slice(&written(&[conflicting()])).unwrap();
+    let mut file: Value = serde_json::from_slice(&written(&several()[..1])).unwrap();
     *file.pointer_mut(pointer).unwrap() = value;
     let error = parse_trace("f.json", file.to_string().as_bytes()).unwrap_err();
     assert_eq!(error.path, "f.json");
@@ -121,11 +126,12 @@ fn refused(pointer: &str, value: Value) -> (Option<String>, String) {
 #[test]
 fn errors_name_the_field() {
     let field = |pointer, value| refused(pointer, value).0.unwrap();
-    assert_eq!(field("/solder/version", json!(2)), "solder.version");
+    assert_eq!(field("/solder/version", json!(3)), "solder.version");
     assert_eq!(field("/solder/blocks", json!({})), "solder.blocks");
     assert_eq!(field("/solder/blocks/0/workers", json!(0)), "solder.blocks[0].workers");
     assert_eq!(field("/solder/blocks/0/workers", json!(1_000_000)), "solder.blocks[0].workers");
     assert_eq!(field("/solder/blocks/0/wall", json!(u64::MAX)), "solder.blocks[0].wall");
+    assert_eq!(field("/solder/blocks/0/reading", json!(u64::MAX)), "solder.blocks[0].reading");
     assert_eq!(field("/solder/blocks/0/transactions", json!(4)), "solder.blocks[0].records");
     assert_eq!(field("/solder/blocks/0/serial_seconds", json!(-1.0)), "solder.blocks[0].serial_seconds");
     assert_eq!(field("/solder/blocks/0/beneficiary", json!("0x12")), "solder.blocks[0].beneficiary");
@@ -138,6 +144,36 @@ fn errors_name_the_field() {
     assert_eq!(field("/solder/blocks/0/records/1/2", json!(2)), "solder.blocks[0].records[1]");
     assert_eq!(field("/solder/blocks/0/records/1/7/0", json!(3)), "solder.blocks[0].records[1]");
     assert_eq!(field("/solder/blocks/0/records/1/6", json!([0])), "solder.blocks[0].records[1]");
+}
+
+#[test]
+fn a_block_that_was_not_recorded_alone_has_no_such_part() {
+    let mut file: Value = serde_json::from_slice(&written(&several()[..1])).unwrap();
+    let block = file.pointer_mut("/solder/blocks/0").unwrap().as_object_mut().unwrap();
+    assert!(block.remove("alone").is_some());
+    let read = parse_trace("f.json", file.to_string().as_bytes()).unwrap();
+    assert_eq!(read, [BlockSchedule { alone: None, ..several()[0].clone() }]);
+}
+
+#[test]
+fn what_a_block_cost_alone_is_checked_like_the_rest() {
+    let wrong = |name: &str, value| {
+        let (field, detail) = refused(&format!("/solder/blocks/0/alone{name}"), value);
+        (field.unwrap().replace("solder.blocks[0].", ""), detail)
+    };
+    let told = |name, value| wrong(name, value).0;
+    assert_eq!(told("", json!([])), "alone.costs");
+    assert_eq!(told("/head", json!(-1)), "alone.head");
+    assert_eq!(told("/tail", json!(u64::MAX)), "alone.tail");
+    assert_eq!(told("/around", json!(0.5)), "alone.around");
+    assert_eq!(told("/before_execution", json!(null)), "alone.before_execution");
+    assert_eq!(told("/before_commit", json!("1")), "alone.before_commit");
+    assert_eq!(told("/costs/5", json!(u64::MAX)), "alone.costs");
+    assert_eq!(
+        wrong("/costs", json!([1, 2, 3, 4, 5])),
+        ("alone.costs".into(), "5 numbers for 3 transactions".into())
+    );
+    assert_eq!(refused("/solder/blocks/0/around", json!(-1)).0.unwrap(), "solder.blocks[0].around");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use solder_engine::parallel::Schedule;
 use solder_engine::parallel::record::{Activity, Location};
 use solder_engine::parallel::scheduler::MAX_EXECUTIONS;
 use solder_schedule::analysis::critical_path;
-use solder_schedule::simulate;
+use solder_schedule::{Alone, Cost, simulate};
 
 const WORKERS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
@@ -136,6 +136,24 @@ fn what_the_record_took_is_left_out() {
 }
 
 #[test]
+fn what_reading_the_clock_took_is_left_out() {
+    // 20 ns of each execution, of each commit and of the way to an execution, and three times as much before a commit.
+    let mut made = with_gaps(10, |tx| if tx > 0 { 20 } else { 0 });
+    made.reading = 20_000;
+    let mut later = 0;
+    for span in &mut made.spans {
+        later += if span.activity == Activity::Commit { 60 } else { 0 };
+        span.start += later;
+        span.end += later;
+    }
+    made.wall += later;
+    assert_eq!(simulate(&made, 1).makespan, 10 * (980 + 80));
+    // No clock makes time run backwards.
+    made.reading = 10_000_000;
+    assert_eq!(simulate(&made, 1).makespan, 0);
+}
+
+#[test]
 fn a_slower_worker_is_told_from_its_transactions() {
     // The same transactions took twice as long on worker 1.
     let mut made = independent(24);
@@ -187,6 +205,30 @@ fn short_transactions_are_begun_in_one_go_and_still_shared_out() {
     assert!(run.conflicts >= 1, "{run:?}");
     assert!(run.most_attempts <= MAX_EXECUTIONS, "{run:?}");
     assert_eq!(simulate(&made, 1).makespan, 96_000);
+}
+
+#[test]
+fn what_one_worker_cost_is_taken_from_its_record() {
+    let made = with_gaps(121, |tx| if tx > 0 && tx % 12 == 0 { 1200 } else { 0 });
+    let alone = Alone::of(&made, 7);
+    let Alone { head, tail, around, before_execution, before_commit, costs } = &alone;
+    assert_eq!((*head, *tail, *around, *before_execution, *before_commit), (0, 0, 7, 100, 0));
+    assert_eq!(costs, &vec![Cost { execution: 1000, commit: 100 }; 121]);
+    // Another record of the same block says in which order.
+    assert_eq!(alone.simulate(&independent(121)).makespan, made.wall);
+}
+
+/// Whoever stops at an estimate in the last place of a run still tells what the rest of it wrote.
+#[test]
+fn every_block_of_short_transactions_comes_to_its_end() {
+    for seed in 1..400 {
+        let mut made = drawn(seed, 8 + seed as usize % 90, 1 + seed as usize % 5);
+        made.transactions.iter_mut().for_each(|record| record.short = true);
+        for workers in WORKERS {
+            let run = simulate(&made, workers);
+            assert!(run.executions >= made.transactions.len() as u64, "seed {seed}, {workers}: {run:?}");
+        }
+    }
 }
 
 #[test]

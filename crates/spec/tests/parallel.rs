@@ -110,7 +110,7 @@ fn sample_blocks_replay_the_same_in_parallel() {
             assert_eq!(parallel.counters.transactions, count);
             assert!(parallel.counters.executions >= 2 * count);
             assert!(parallel.seconds > 0.0 && parallel.cpu_seconds > 0.0);
-            assert_eq!(parallel.schedule.unwrap().transactions.len(), found.transactions);
+            assert_eq!(parallel.recorded.unwrap().schedule.transactions.len(), found.transactions);
         }
     }
 }

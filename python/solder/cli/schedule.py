@@ -13,7 +13,7 @@ from solder.cli.status import BAD_INPUT, OK
 from solder.errors import InputError
 
 if TYPE_CHECKING:
-    from solder._native import HotDict, ScheduledBlockDict, SummaryDict
+    from solder._native import HotDict, ScheduledBlockDict, SharingDict, SummaryDict
 
 WIDTH = 120
 """Columns of the tables where no terminal says how many it has."""
@@ -32,6 +32,7 @@ A trace viewer such as ui.perfetto.dev opens the same file.
 """
 
 EXPLANATION = """\
+sharing    what executions and commits took on workers that share the block, over what they took on one worker alone
 limit      serial time over the larger of the critical path (transactions one after the other where one reads what
            the other wrote) and the work shared equally
 predicted  serial time over what the same scheduler would take, from the recorded times, reads and writes"""
@@ -116,6 +117,7 @@ def _print_summary(summary: "SummaryDict", blocks: "list[ScheduledBlockDict]") -
         ("utilisation", "-" if summary["utilisation"] is None else f"{summary['utilisation']:.1%}"),
         ("critical path", f"{summary['critical_path_seconds'] * 1e3:.3f} ms"),
         ("measured", "- (the file has no serial times)" if measured is None else f"{measured:.2f}x serial"),
+        ("sharing", _sharing(summary["sharing"])),
     ]
     click.echo("".join(f"{name:<14}{value}\n" for name, value in told))
     _print_table(
@@ -132,6 +134,13 @@ def _print_summary(summary: "SummaryDict", blocks: "list[ScheduledBlockDict]") -
             ["aborts", "dependencies", "hottest locations"],
             [[str(hot["aborts"]), str(hot["dependencies"]), _location(hot)] for hot in summary["hottest"]],
         )
+
+
+def _sharing(sharing: "SharingDict") -> str:
+    executions, commits = sharing["executions"], sharing["commits"]
+    if executions is None:
+        return "- (needs a record of several workers and one of one)"
+    return f"executions {_times(executions)}, commits {_times(commits)} of what they take alone"
 
 
 def _times(ratio: float | None) -> str:

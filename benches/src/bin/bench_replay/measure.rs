@@ -1,5 +1,5 @@
 //! One block under the clock, on every engine in turn: plain revm, ours in series, ours forced through the parallel path
-//! with one worker, and ours with several, once more with the schedule recorded. The clock runs from decoded
+//! with one worker, and ours with several, both once more with the schedule recorded. The clock runs from decoded
 //! transactions with senders, the header, an in-memory state and analysed code, to receipts with logs and, for ours,
 //! the ChangeSet. What an engine consumes is copied outside of the clock, and nothing is freed inside it. The order
 //! of the engines turns with each repeat, and all outcomes are compared in every one, with one serial outcome.
@@ -25,16 +25,18 @@ pub enum Engine {
     Forced,
     /// Ours with that many workers.
     Parallel(usize),
-    /// The same, and its schedule.
+    /// The same, and its schedule; with one worker forced.
     Recorded(usize),
 }
 
 impl Engine {
-    /// All that are measured for these worker counts.
+    /// All that are measured for these worker counts, each that records after the one that it is held against.
     pub fn all(workers: &[usize]) -> Vec<Self> {
-        let mut engines = vec![Self::Revm, Self::Serial, Self::Forced];
-        engines.extend(workers.iter().map(|workers| Self::Parallel(*workers)));
-        engines.extend(workers.first().map(|workers| Self::Recorded(*workers)));
+        let mut engines = vec![Self::Revm, Self::Serial, Self::Forced, Self::Recorded(1)];
+        for (place, workers) in workers.iter().enumerate() {
+            engines.push(Self::Parallel(*workers));
+            engines.extend((place == 0).then_some(Self::Recorded(*workers)));
+        }
         engines
     }
 
@@ -43,7 +45,9 @@ impl Engine {
             Self::Revm | Self::Serial => None,
             Self::Forced => Some(Parallel { workers: 1, forced: true, ..Parallel::default() }),
             Self::Parallel(workers) => Some(Parallel { workers, ..Parallel::default() }),
-            Self::Recorded(workers) => Some(Parallel { workers, record: true, ..Parallel::default() }),
+            Self::Recorded(workers) => {
+                Some(Parallel { workers, forced: workers == 1, record: true, ..Parallel::default() })
+            }
         }
     }
 
@@ -54,6 +58,7 @@ impl Engine {
             Self::Serial => "serial".into(),
             Self::Forced => "forced 1".into(),
             Self::Parallel(workers) => format!("parallel {workers}"),
+            Self::Recorded(1) => "forced 1, recorded".into(),
             Self::Recorded(workers) => format!("parallel {workers}, recorded"),
         }
     }
@@ -81,7 +86,7 @@ pub struct Measured {
     pub transactions: usize,
     pub gas_used: u64,
     pub runs: Vec<Run>,
-    /// What each recorded repeat predicts, by worker count.
+    /// What each repeat predicts, by worker count.
     pub predicted: Vec<Predicted>,
 }
 
@@ -125,24 +130,32 @@ pub fn measure(workload: &Workload, repeats: u32, workers: &[usize]) -> Result<M
         predicted: std::iter::once(1).chain(workers.iter().copied()).map(Predicted::none).collect(),
     };
     for repeat in 0..=repeats {
-        for index in order(repeat, engines.len()) {
+        let mut records = Vec::new();
+        for index in order(repeat, &engines) {
             let (seconds, report) = match engines[index] {
                 Engine::Revm => (run_baseline(workload, &baseline, &reference)?, None),
                 engine => run_and_compare(engine, workload, &reference)?,
             };
-            if let (Engine::Recorded(_), Some(report), true) = (engines[index], &report, repeat > 0) {
-                predict(&mut found.predicted, seconds, report);
+            if let (Engine::Recorded(_), Some(report)) = (engines[index], &report) {
+                records.push((seconds, report.clone()));
             }
             keep(&mut found.runs[index], repeat > 0, seconds, report);
+        }
+        if repeat > 0 {
+            predict(&mut found.predicted, &records);
         }
     }
     Ok(found)
 }
 
 /// The engines in turn: another one begins each time, and every other time they go backwards, so that no engine always
-/// follows the same one.
-fn order(repeat: u32, engines: usize) -> Vec<usize> {
-    let mut order: Vec<_> = (0..engines).map(|place| (place + repeat as usize / 2) % engines).collect();
+/// follows the same one. A run that is recorded stays beside the one that it is held against: where the host puts the two
+/// cores decides what sharing costs, and changes every second or so.
+fn order(repeat: u32, engines: &[Engine]) -> Vec<usize> {
+    let is_first = |place: &usize| !matches!(engines[*place], Engine::Recorded(_));
+    let firsts: Vec<usize> = (0..engines.len()).filter(is_first).collect();
+    let begin = firsts[repeat as usize / 2 % firsts.len()];
+    let mut order: Vec<usize> = (begin..engines.len()).chain(0..begin).collect();
     if repeat % 2 == 1 {
         order.reverse();
     }
@@ -215,25 +228,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_engine_follows_more_than_one() {
-        let engines = 5;
+    fn every_engine_follows_more_than_one_and_records_are_beside_their_pairs() {
+        let engines = Engine::all(&[2, 4]);
         let mut pairs = std::collections::BTreeSet::new();
         for repeat in 0..10 {
-            let order = order(repeat, engines);
+            let order = order(repeat, &engines);
             let mut sorted = order.clone();
             sorted.sort_unstable();
-            assert_eq!(sorted, [0, 1, 2, 3, 4]);
+            assert_eq!(sorted, [0, 1, 2, 3, 4, 5, 6]);
+            let place = |engine| order.iter().position(|index| engines[*index] == engine).unwrap();
+            assert_eq!(place(Engine::Recorded(1)).abs_diff(place(Engine::Forced)), 1);
+            assert_eq!(place(Engine::Recorded(2)).abs_diff(place(Engine::Parallel(2))), 1);
             pairs.extend(order.windows(2).map(|pair| (pair[0], pair[1])));
         }
-        for engine in 0..engines {
+        for engine in 0..engines.len() {
             assert!(pairs.iter().filter(|(_, after)| *after == engine).count() >= 2, "{engine}");
         }
     }
 
     #[test]
-    fn the_first_worker_count_is_recorded() {
+    fn the_first_worker_count_is_recorded_and_one_worker_alone() {
         let engines = Engine::all(&[2, 4]);
-        assert_eq!(engines.len(), 6);
-        assert_eq!(engines.last(), Some(&Engine::Recorded(2)));
+        let recorded = |engine: &&Engine| matches!(engine, Engine::Recorded(_));
+        assert_eq!(
+            engines.iter().filter(recorded).collect::<Vec<_>>(),
+            [&Engine::Recorded(1), &Engine::Recorded(2)]
+        );
+        assert_eq!(engines.len(), 7);
     }
 }

@@ -1,18 +1,23 @@
 //! What the simulator says of other numbers of workers, beside what was measured: for the given blocks that are large
-//! enough, in sum, and for each generated block. Each recorded repeat is simulated by itself, and its prediction is of the
-//! same moment as the runs that were measured in that repeat: the medians of both are compared. A minimum would choose the
-//! repeats in which the engine that needs one core only had an undisturbed one, against recordings that need them all.
+//! enough, in sum, and for each generated block. Each repeat records a run on several workers and one on one worker. They
+//! are simulated by themselves, as a schedule that is saved would be, and what they predict is held against the run beside
+//! them in that repeat: the error is that of the median over these pairs. What sharing costs depends on where the host puts
+//! the cores, a line's round trip takes eight times as long in one place as in another, and that changes while a block is
+//! repeated: the median of all predictions and that of all measured runs may be of different places. A minimum would choose
+//! the repeats in which the engine that needs one core only had an undisturbed one, against recordings that need them all.
 //! The outlook on more workers is that of the fastest recorded repeat.
 
 use solder_bench::clock::Seconds;
 use solder_engine::parallel::Report;
-use solder_schedule::{BlockLabel, BlockSchedule, Filter, PREDICTED_WORKERS, Summary, simulate};
+use solder_schedule::{
+    Alone, BlockLabel, BlockSchedule, Filter, PREDICTED_WORKERS, Summary, predicted_from_shared,
+    predicted_seconds,
+};
 
 use super::measure::{Engine, Measured};
 
 /// Which given blocks count: there is something to share.
 const FILTER: Filter = Filter { min_gas: 4_000_000, min_transactions: 8 };
-const NANOSECOND: f64 = 1e-9;
 
 /// What recorded repeats say of a number of workers.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,24 +25,33 @@ pub struct Predicted {
     pub workers: usize,
     /// Of each repeat.
     pub seconds: Vec<f64>,
+    /// From the record of several workers only, where that is something else.
+    pub from_shared: Vec<f64>,
 }
 
 impl Predicted {
     /// Nothing yet.
     pub fn none(workers: usize) -> Self {
-        Self { workers, seconds: Vec::new() }
+        Self { workers, seconds: Vec::new(), from_shared: Vec::new() }
     }
 }
 
-/// Simulates a recorded run that took that long: what passed before its first phase and after its last is added, save
-/// for what the record itself took. A block that was clamped to one worker has no parallel run to predict.
-pub fn predict(into: &mut [Predicted], took: Seconds, report: &Report) {
-    let (Some(recording), true) = (&report.recording, report.workers_used > 1) else { return };
-    let recorded = (recording.wall() + recording.naming()) as f64 * NANOSECOND;
-    let (outside, schedule) = ((took.wall - recorded).max(0.0), recording.schedule());
+/// Simulates the recorded runs of one repeat. A block that was clamped to one worker has no parallel run to predict.
+pub fn predict(into: &mut [Predicted], records: &[(Seconds, Report)]) {
+    let recorded = |is_wanted: fn(usize) -> bool| {
+        records.iter().find(|(_, report)| is_wanted(report.workers)).and_then(|(took, report)| {
+            let recording = report.recording.as_ref().filter(|_| is_wanted(report.workers_used))?;
+            Some((recording.schedule(), recording.around(took.wall)))
+        })
+    };
+    let Some((schedule, around)) = recorded(|workers| workers > 1) else { return };
+    let alone = recorded(|workers| workers == 1).map(|(schedule, around)| Alone::of(&schedule, around));
+    let block = BlockSchedule { label: BlockLabel::default(), schedule, around, alone };
     for predicted in into {
-        let makespan = simulate(&schedule, predicted.workers).makespan as f64 * NANOSECOND;
-        predicted.seconds.push(makespan + outside);
+        predicted.seconds.push(predicted_seconds(&block, predicted.workers));
+        if predicted.workers == 1 {
+            predicted.from_shared.push(predicted_from_shared(&block, 1));
+        }
     }
 }
 
@@ -56,14 +70,20 @@ pub struct Prediction {
     pub workers: usize,
     /// Seconds that the simulator gives, in the median.
     pub predicted: f64,
+    /// The same from the record of several workers only, where that is something else.
+    pub from_shared: Option<f64>,
     /// Seconds on the clock, in the median.
     pub measured: f64,
+    /// Predicted over measured of the same repeat, in the median; of several blocks the mean, by what was measured.
+    pub ratio: f64,
+    /// Predicted and measured seconds of each repeat, of several blocks in sum.
+    pub repeats: Vec<(f64, f64)>,
 }
 
 impl Prediction {
     /// How far off, as a share of what was measured.
     pub fn error(&self) -> f64 {
-        (self.predicted - self.measured).abs() / self.measured
+        (self.ratio - 1.0).abs()
     }
 }
 
@@ -80,31 +100,57 @@ fn recorded(measured: &Measured, workers: usize) -> Option<BlockSchedule> {
         serial_seconds: Some(measured.seconds(Engine::Serial).wall),
         parallel_seconds: Some(measured.seconds(Engine::Parallel(workers)).wall),
     };
-    Some(BlockSchedule { label, schedule })
+    let around = run.report.recording.as_ref()?.around(run.seconds.wall);
+    Some(BlockSchedule { label, schedule, around, alone: None })
 }
 
 /// Predicted and measured for one worker (the parallel path, forced) and for each worker count, of several blocks in sum.
 /// Blocks that were clamped at a worker count are left out of its sum.
 fn compare(name: &str, blocks: &[&Measured], workers: &[usize]) -> Vec<Prediction> {
     let engines = workers.iter().map(|workers| (*workers, Engine::Parallel(*workers)));
-    let mut found = Vec::new();
-    for (workers, engine) in std::iter::once((1, Engine::Forced)).chain(engines) {
-        let mut sum = Prediction { name: name.into(), workers, predicted: 0.0, measured: 0.0 };
-        for measured in blocks {
-            let predicted = measured.predicted.iter().find(|predicted| predicted.workers == workers);
-            let run = measured.run(engine).filter(|run| run.report.workers_used == workers);
-            if let (Some(predicted), Some(run)) = (predicted, run)
-                && let (Some(predicted), Some(measured)) = (median(&predicted.seconds), median(&run.walls))
-            {
-                sum.predicted += predicted;
-                sum.measured += measured;
+    let engines = std::iter::once((1, Engine::Forced)).chain(engines);
+    engines.filter_map(|(workers, engine)| compare_on(name, blocks, workers, engine)).collect()
+}
+
+fn compare_on(name: &str, blocks: &[&Measured], workers: usize, engine: Engine) -> Option<Prediction> {
+    let mut sum = Prediction {
+        name: name.into(),
+        workers,
+        predicted: 0.0,
+        from_shared: None,
+        measured: 0.0,
+        ratio: 0.0,
+        repeats: Vec::new(),
+    };
+    for measured in blocks {
+        let predicted = measured.predicted.iter().find(|predicted| predicted.workers == workers)?;
+        let run = measured.run(engine).filter(|run| run.report.workers_used == workers);
+        let Some(run) = run.filter(|run| run.walls.len() == predicted.seconds.len()) else { continue };
+        let pairs: Vec<(f64, f64)> =
+            predicted.seconds.iter().copied().zip(run.walls.iter().copied()).collect();
+        let ratios: Vec<f64> = pairs.iter().map(|(predicted, measured)| predicted / measured).collect();
+        if let (Some(seconds), Some(measured), Some(ratio)) =
+            (median(&predicted.seconds), median(&run.walls), median(&ratios))
+        {
+            sum.predicted += seconds;
+            sum.measured += measured;
+            sum.ratio += ratio * measured;
+            add_repeats(&mut sum.repeats, &pairs);
+            if let Some(seconds) = median(&predicted.from_shared) {
+                *sum.from_shared.get_or_insert(0.0) += seconds;
             }
         }
-        if sum.measured > 0.0 {
-            found.push(sum);
-        }
     }
-    found
+    sum.ratio /= sum.measured;
+    (sum.measured > 0.0).then_some(sum)
+}
+
+/// Adds a block's repeats to those of the sum.
+fn add_repeats(sum: &mut Vec<(f64, f64)>, pairs: &[(f64, f64)]) {
+    sum.resize(pairs.len(), (0.0, 0.0));
+    for (sum, (predicted, measured)) in sum.iter_mut().zip(pairs) {
+        *sum = (sum.0 + predicted, sum.1 + measured);
+    }
 }
 
 /// All predictions: the given blocks in sum, then each generated one.

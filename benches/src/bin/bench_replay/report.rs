@@ -102,13 +102,17 @@ impl Report {
 
     fn print_predictions(&self) {
         for prediction in &self.predictions {
+            let from_shared = prediction
+                .from_shared
+                .map(|seconds| format!("; {:.3} ms from the record of several workers only", seconds * 1e3));
             eprintln!(
-                "{:>17} on {:>3}  predicted {:>9.3} ms  measured {:>9.3} ms  off by {:>5.1} %",
+                "{:>17} on {:>3}  predicted {:>9.3} ms  measured {:>9.3} ms  off by {:>5.1} % in pairs{}",
                 prediction.name,
                 prediction.workers,
                 prediction.predicted * 1e3,
                 prediction.measured * 1e3,
                 prediction.error() * 100.0,
+                from_shared.unwrap_or_default(),
             );
         }
         for outlook in &self.outlook {
@@ -274,7 +278,8 @@ impl Report {
 fn prediction_json(prediction: &Prediction) -> Value {
     json!({
         "name": prediction.name, "workers": prediction.workers, "predicted_seconds": prediction.predicted,
-        "measured_seconds": prediction.measured, "error": prediction.error(),
+        "from_shared": prediction.from_shared, "measured_seconds": prediction.measured,
+        "ratio": prediction.ratio, "error": prediction.error(), "repeats": prediction.repeats,
     })
 }
 

@@ -110,6 +110,8 @@ pub struct Schedule {
     pub workers: u32,
     /// Nanoseconds from the first phase to the last.
     pub wall: u64,
+    /// Picoseconds that one reading of the clock takes: what is measured by two readings holds one.
+    pub reading: u64,
     /// Ordered by worker, then by time.
     pub spans: Vec<Span>,
     /// One for each transaction, in order.

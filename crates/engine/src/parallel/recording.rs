@@ -50,16 +50,20 @@ impl Recording {
         self.0.pace.nanoseconds(self.0.wall)
     }
 
-    /// Nanoseconds that the record itself took after the last phase, which a run that is not recorded does not need.
-    pub fn naming(&self) -> u64 {
-        self.0.pace.nanoseconds(self.0.naming)
+    /// Nanoseconds of a run that took `seconds` which lie around its record: before the first phase and after the last. What
+    /// the record itself took there is left out, since a run that is not recorded does not need it.
+    pub fn around(&self, seconds: f64) -> u64 {
+        let raw = &*self.0;
+        let recorded = raw.pace.nanoseconds(raw.wall) + raw.pace.nanoseconds(raw.naming);
+        ((seconds * 1e9) as u64).saturating_sub(recorded)
     }
 
     /// Times and names.
     pub fn schedule(&self) -> Schedule {
         let raw = &*self.0;
         let workers = raw.timelines.len() as u32;
-        let mut schedule = Schedule { workers, wall: self.wall(), ..Schedule::default() };
+        let mut schedule =
+            Schedule { workers, wall: self.wall(), reading: raw.pace.reading(), ..Schedule::default() };
         let record = |&(expected, short): &(u64, bool)| TransactionRecord {
             expected,
             short,
@@ -70,10 +74,10 @@ impl Recording {
         let mut firsts = Vec::new();
         for (worker, timeline) in (0..).zip(&raw.timelines) {
             firsts.push(schedule.spans.len());
-            schedule.spans.extend(timeline.spans.iter().map(|noted| raw.pace.span(worker, noted)));
+            schedule.spans.extend(timeline.lists.spans.iter().map(|noted| raw.pace.span(worker, noted)));
         }
         for timeline in &raw.timelines {
-            for ((worker, place), conflict) in &timeline.aborted {
+            for ((worker, place), conflict) in &timeline.lists.aborted {
                 let Some(conflict) = conflict else { continue };
                 schedule.spans[firsts[*worker] + place].ending = Ending::Aborted {
                     location: names.number(conflict.location),
@@ -91,14 +95,14 @@ impl Raw {
     /// What a worker's kept transactions did.
     fn list_kept(&self, timeline: &Timeline, names: &mut Names<'_>, into: &mut [TransactionRecord]) {
         let (mut reads, mut writes) = (0, 0);
-        for kept in &timeline.kept {
+        for kept in &timeline.lists.kept {
             let read = |(place, position): &(Place, u32)| ReadRecord {
                 location: names.place(*place),
                 writer: transaction_at(*position),
             };
-            let reads_of = timeline.places.reads[reads..kept.reads].iter().map(read).collect();
+            let reads_of = timeline.lists.places.reads[reads..kept.reads].iter().map(read).collect();
             let write = |place: &Place| names.place(*place);
-            let writes_of = timeline.places.writes[writes..kept.writes].iter().map(write).collect();
+            let writes_of = timeline.lists.places.writes[writes..kept.writes].iter().map(write).collect();
             (reads, writes) = (kept.reads, kept.writes);
             let record = &mut into[kept.transaction];
             record.gas_used = kept.gas_used;

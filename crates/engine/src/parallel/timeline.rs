@@ -1,13 +1,26 @@
 //! What a worker did and when, in raw form: ticks and cell numbers, to be read and named when somebody asks. Where no
 //! schedule is asked for, nothing here reads the clock or remembers anything.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use quanta::Clock;
 use revm::context::result::ExecutionResult;
 
 use super::journal::Conflict;
 use super::record::Activity;
+use super::shared::lock;
+
+/// Readings of the clock in a round, and rounds, to see how long one takes.
+const READINGS: u64 = 16;
+const READING_ROUNDS: usize = 8;
+
+/// The most timelines whose memory is kept for later records.
+const MAX_KEPT_TIMELINES: usize = 16;
+/// The most spans that one may have room for then.
+const MAX_KEPT_SPANS: usize = 1 << 18;
+
+/// Memory of records that nobody needs any more: a block's worth of fresh pages would cost a record more than what it notes.
+static KEPT: Mutex<Vec<Lists>> = Mutex::new(Vec::new());
 
 /// The clock of a block whose schedule is recorded: the processor's counter where it is reliable.
 #[derive(Clone, Debug)]
@@ -31,6 +44,19 @@ impl Pace {
     #[inline]
     pub(super) fn ticks(&self) -> u64 {
         self.clock.raw().saturating_sub(self.began)
+    }
+
+    /// Picoseconds of one reading among others, in the fastest of some rounds.
+    pub(super) fn reading(&self) -> u64 {
+        let round = || {
+            let start = self.ticks();
+            (1..READINGS).for_each(|_| {
+                std::hint::black_box(self.ticks());
+            });
+            self.ticks() - start
+        };
+        let least = (0..READING_ROUNDS).map(|_| round()).min().unwrap_or(0);
+        self.nanoseconds(least * 1000 / READINGS)
     }
 
     /// How long so many ticks are.
@@ -67,10 +93,34 @@ impl Noted {
 #[derive(Debug)]
 pub struct Timeline {
     pace: Option<Pace>,
-    pub(super) spans: Vec<Noted>,
-    pub(super) aborted: Vec<((usize, usize), Option<Conflict>)>,
-    pub(super) kept: Vec<Kept>,
-    pub(super) places: Places,
+    pub(super) lists: Lists,
+}
+
+/// What is noted, in lists that grow with the block.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    pub spans: Vec<Noted>,
+    pub aborted: Vec<((usize, usize), Option<Conflict>)>,
+    pub kept: Vec<Kept>,
+    pub places: Places,
+}
+
+impl Drop for Timeline {
+    fn drop(&mut self) {
+        if self.pace.is_none() || self.lists.spans.capacity() > MAX_KEPT_SPANS {
+            return;
+        }
+        let mut lists = std::mem::take(&mut self.lists);
+        lists.spans.clear();
+        lists.aborted.clear();
+        lists.kept.clear();
+        lists.places.reads.clear();
+        lists.places.writes.clear();
+        let mut kept = lock(&KEPT);
+        if kept.len() < MAX_KEPT_TIMELINES {
+            kept.push(lists);
+        }
+    }
 }
 
 /// Flat lists of what the kept transactions observed, with the position of the write that they saw, and wrote.
@@ -106,7 +156,8 @@ pub enum Place {
 impl Timeline {
     /// A timeline that records, or one that does not.
     pub fn new(pace: Option<Pace>) -> Self {
-        Self { pace, spans: Vec::new(), aborted: Vec::new(), kept: Vec::new(), places: Places::default() }
+        let kept = pace.as_ref().and_then(|_| lock(&KEPT).pop());
+        Self { pace, lists: kept.unwrap_or_default() }
     }
 
     /// Ticks since the block began.
@@ -120,14 +171,14 @@ impl Timeline {
     pub fn note(&mut self, mut span: Noted) -> (usize, u64) {
         let Some(pace) = &self.pace else { return (0, 0) };
         span.end = pace.ticks();
-        self.spans.push(span);
-        (self.spans.len() - 1, span.end - span.start)
+        self.lists.spans.push(span);
+        (self.lists.spans.len() - 1, span.end - span.start)
     }
 
     /// The execution of a span (of any worker) was thrown away.
     pub fn abort(&mut self, span: (usize, usize), conflict: Option<Conflict>) {
         if self.pace.is_some() {
-            self.aborted.push((span, conflict));
+            self.lists.aborted.push((span, conflict));
         }
     }
 
@@ -140,23 +191,23 @@ impl Timeline {
         seen: impl FnOnce(&mut Places),
     ) {
         let start = self.now();
-        seen(&mut self.places);
-        self.kept.push(Kept {
+        seen(&mut self.lists.places);
+        self.lists.kept.push(Kept {
             transaction,
             gas_used: result.gas().tx_gas_used(),
             execution,
             commit: 0,
             recording: 0,
-            reads: self.places.reads.len(),
-            writes: self.places.writes.len(),
+            reads: self.lists.places.reads.len(),
+            writes: self.lists.places.writes.len(),
         });
         let took = self.now() - start;
-        self.kept.last_mut().into_iter().for_each(|kept| kept.recording = took);
+        self.lists.kept.last_mut().into_iter().for_each(|kept| kept.recording = took);
     }
 
     /// The transaction that was kept last is committed.
     pub fn committed(&mut self, tx: usize, ticks: u64) {
-        if let Some(kept) = self.kept.last_mut().filter(|kept| kept.transaction == tx) {
+        if let Some(kept) = self.lists.kept.last_mut().filter(|kept| kept.transaction == tx) {
             kept.commit = ticks;
         }
     }

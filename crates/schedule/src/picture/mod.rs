@@ -97,7 +97,7 @@ pub fn grouped(number: impl ToString) -> String {
 }
 
 fn header(out: &mut String, block: &BlockSchedule) {
-    let BlockSchedule { label, schedule } = block;
+    let BlockSchedule { label, schedule, .. } = block;
     let plural = if schedule.workers == 1 { "" } else { "s" };
     let mut title = format!("Block {} on {} worker{plural}", label.number, schedule.workers);
     if let (Some(serial), Some(parallel)) = (label.serial_seconds, label.parallel_seconds)

@@ -4,7 +4,8 @@ use solder_engine::parallel::Schedule;
 use solder_engine::parallel::record::{Activity, Ending, Span};
 use solder_engine::parallel::scheduler::MAX_EXECUTIONS;
 
-use super::gaps::{Gaps, is_task, median};
+use super::alone::{Alone, Cost};
+use super::gaps::{Gaps, is_task, median, without};
 use super::speeds::Speeds;
 
 /// Nanoseconds of everything that the simulator lets pass.
@@ -44,12 +45,44 @@ impl Durations {
             calling,
             wake: median(&mut woken.collect::<Vec<_>>()),
             tail: last.map_or(schedule.wall, |end| schedule.wall.saturating_sub(end)),
-            validation: median(&mut lengths(schedule, Activity::Validate)).saturating_sub(gaps.reading),
-            executions: executions(schedule, &speeds, gaps.reading),
-            commits: commits(schedule, &speeds, gaps.reading),
+            validation: without(schedule, median(&mut lengths(schedule, Activity::Validate)), 1),
+            executions: executions(schedule, &speeds),
+            commits: commits(schedule, &speeds),
             gaps,
             speeds,
         }
+    }
+
+    /// Of one worker that shares nothing.
+    pub(super) fn alone(alone: &Alone) -> Self {
+        let Alone { head, tail, before_execution, before_commit, costs, .. } = alone;
+        Self {
+            head: *head,
+            calling: 0,
+            wake: 0,
+            tail: *tail,
+            gaps: Gaps {
+                before_execution: *before_execution,
+                before_own_commit: *before_commit,
+                before_next_commit: *before_commit,
+                ..Gaps::default()
+            },
+            validation: 0,
+            speeds: Speeds::default(),
+            executions: costs.iter().map(|cost| [cost.execution; MAX_EXECUTIONS]).collect(),
+            commits: costs.iter().map(|cost| cost.commit).collect(),
+        }
+    }
+
+    /// Before an execution, and between that and its commit, on the mean worker.
+    pub(super) fn gaps(&self) -> [u64; 2] {
+        [self.gaps.before_execution, self.gaps.before_own_commit]
+    }
+
+    /// Of each transaction's last execution and of its commit, on the mean worker.
+    pub(super) fn costs(&self) -> Vec<Cost> {
+        let last = self.executions.iter().map(|attempts| attempts[MAX_EXECUTIONS - 1]);
+        last.zip(&self.commits).map(|(execution, commit)| Cost { execution, commit: *commit }).collect()
     }
 
     fn on(&self, worker: usize, length: u64) -> u64 {
@@ -78,9 +111,9 @@ impl Durations {
         self.on(worker, if own { self.gaps.before_own_commit } else { self.gaps.before_next_commit })
     }
 
-    /// Of looking whether what one transaction read still holds.
+    /// Of looking whether what one transaction read still holds, and of going on from there.
     pub(super) fn validation(&self, worker: usize) -> u64 {
-        self.on(worker, self.validation)
+        self.on(worker, self.validation + self.gaps.between_validations)
     }
 }
 
@@ -90,7 +123,7 @@ fn lengths(schedule: &Schedule, activity: Activity) -> Vec<u64> {
 }
 
 /// Each commit without the execution that it may hold: a repetition at the commit position.
-fn commits(schedule: &Schedule, speeds: &Speeds, reading: u64) -> Vec<u64> {
+fn commits(schedule: &Schedule, speeds: &Speeds) -> Vec<u64> {
     let mut commits: Vec<u64> = schedule.transactions.iter().map(|record| record.commit).collect();
     let mut held: Vec<Option<&Span>> = vec![None; commits.len()];
     let of_transaction =
@@ -108,14 +141,14 @@ fn commits(schedule: &Schedule, speeds: &Speeds, reading: u64) -> Vec<u64> {
     }
     for (commit, span) in commits.iter_mut().zip(&held) {
         if let Some(span) = span {
-            *commit = speeds.alike(span, commit.saturating_sub(reading));
+            *commit = speeds.alike(span, without(schedule, *commit, 1));
         }
     }
     commits
 }
 
 /// What was recorded for each attempt. One that was not needed takes as long as the last one that was.
-fn executions(schedule: &Schedule, speeds: &Speeds, reading: u64) -> Vec<[u64; MAX_EXECUTIONS]> {
+fn executions(schedule: &Schedule, speeds: &Speeds) -> Vec<[u64; MAX_EXECUTIONS]> {
     let mut found: Vec<[Option<u64>; MAX_EXECUTIONS]> =
         vec![[None; MAX_EXECUTIONS]; schedule.transactions.len()];
     for span in schedule.spans.iter().filter(|span| span.activity == Activity::Execute) {
@@ -123,7 +156,7 @@ fn executions(schedule: &Schedule, speeds: &Speeds, reading: u64) -> Vec<[u64; M
             && let Some(attempts) = span.transaction.and_then(|tx| found.get_mut(tx as usize))
             && let Some(attempt) = attempts.get_mut(span.incarnation as usize)
         {
-            *attempt = Some(speeds.alike(span, (span.end - span.start).saturating_sub(reading)));
+            *attempt = Some(speeds.alike(span, without(schedule, span.end - span.start, 1)));
         }
     }
     let filled = |(attempts, kept): (&[Option<u64>; MAX_EXECUTIONS], u64)| {

@@ -9,18 +9,18 @@ use super::speeds::Speeds;
 
 /// Who is away for longer has lost the processor to somebody else.
 const LOST_PROCESSOR: u64 = 20_000;
+
 /// Readings of the clock between a task and the commit that follows it.
 const READINGS_BEFORE_COMMIT: u64 = 3;
-/// No reading of a clock takes longer.
-const MAX_READING: u64 = 50;
+const PICOSECONDS: u64 = 1000;
 
 /// Nanoseconds on the mean worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Gaps {
-    /// Of one reading of the clock: every recorded span and gap contains one.
-    pub(super) reading: u64,
     /// Of publishing what was executed, where it is not committed at once.
     pub(super) publishing: u64,
+    /// Between looking at two readers of what a transaction wrote.
+    pub(super) between_validations: u64,
     /// Before an execution: finding it, and looking ahead for those that follow.
     pub(super) before_execution: u64,
     /// Before the commit of what the worker executed just now.
@@ -40,17 +40,17 @@ enum Kind {
     AfterCommit,
     OwnCommit,
     NextCommit,
+    Validations,
 }
 
 /// How long the gaps of each kind were.
 #[derive(Default)]
-struct Lengths([Vec<u64>; 4]);
+struct Lengths([Vec<u64>; 5]);
 
 impl Gaps {
     pub(super) fn of(schedule: &Schedule, speeds: &Speeds) -> Self {
         let mut spans: Vec<&Span> = schedule.spans.iter().collect();
         spans.sort_by_key(|span| (span.worker, span.start, span.end));
-        let reading = shortest(&spans);
         spans.retain(|span| is_task(span));
         let ended = Ended::of(schedule);
         let mut lengths = Lengths::default();
@@ -61,16 +61,16 @@ impl Gaps {
             }
             let Some((kind, length)) = ended.kind_of(schedule, before, after) else { continue };
             let readings = if after.activity == Activity::Commit { READINGS_BEFORE_COMMIT } else { 1 };
-            let length = speeds.alike(before, length.saturating_sub(readings * reading));
-            lengths.0[kind as usize].push(length);
+            let length = without(schedule, length, readings);
+            lengths.0[kind as usize].push(speeds.alike(before, length));
         }
-        lengths.gaps(reading)
+        lengths.gaps()
     }
 }
 
 impl Lengths {
-    fn gaps(mut self, reading: u64) -> Gaps {
-        let [after_execution, after_commit, own, next] = &mut self.0;
+    fn gaps(mut self) -> Gaps {
+        let [after_execution, after_commit, own, next, validations] = &mut self.0;
         // What an execution that is published has more before the next one than an execution that was committed.
         let both = !after_execution.is_empty() && !after_commit.is_empty();
         let more = median(after_execution).saturating_sub(median(after_commit));
@@ -79,8 +79,8 @@ impl Lengths {
         let before_execution = mean(without.chain(after_commit.iter().copied()));
         let (own, next) = (mean(own.iter().copied()), mean(next.iter().copied()));
         Gaps {
-            reading,
             publishing,
+            between_validations: mean(validations.iter().copied()).unwrap_or(0),
             before_execution: before_execution.unwrap_or(0),
             before_own_commit: own.or(next).unwrap_or(0),
             before_next_commit: next.or(own).unwrap_or(0),
@@ -118,6 +118,7 @@ impl Ended {
         let tx = after.transaction.map(|tx| tx as usize).filter(|tx| *tx < self.executions.len())?;
         let length = after.start - before.end;
         match (before.activity, after.activity) {
+            (Activity::Validate, Activity::Validate) => Some((Kind::Validations, length)),
             (_, Activity::Execute) if !self.could_begin(schedule, tx, after, before.end) => None,
             (Activity::Execute, Activity::Execute) => Some((Kind::AfterExecution, length)),
             (_, Activity::Execute) => Some((Kind::AfterCommit, length)),
@@ -145,13 +146,9 @@ impl Ended {
     }
 }
 
-/// The shortest gap between two spans of a worker holds a reading of the clock and little else.
-fn shortest(spans: &[&Span]) -> u64 {
-    let follows = |pair: &[&Span]| match pair {
-        [before, after] if before.worker == after.worker => after.start.checked_sub(before.end),
-        _ => None,
-    };
-    spans.windows(2).filter_map(follows).min().filter(|least| *least <= MAX_READING).unwrap_or(0)
+/// A length without so many readings of the clock.
+pub(super) fn without(schedule: &Schedule, length: u64, readings: u64) -> u64 {
+    length.saturating_sub(schedule.reading * readings / PICOSECONDS)
 }
 
 pub(super) fn median(values: &mut [u64]) -> u64 {

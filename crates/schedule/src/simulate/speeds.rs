@@ -9,10 +9,13 @@ use solder_engine::parallel::record::{Activity, Ending, Location, Span, Transact
 
 /// Transactions whose gas differs by less than this share are of a kind.
 const GAS_SHARE: f64 = 0.05;
-/// Pairs of transactions without which nothing is said of a worker.
+/// Pairs of transactions without which nothing is said of a worker: at least as many, and one for so many transactions. Where
+/// one worker ran nearly all, as in a chain, what the others ran says how the block began and not how fast they were.
 const MIN_PAIRS: usize = 4;
+const MAX_TRANSACTIONS_PER_PAIR: usize = 16;
 
 /// By recorded worker: how long things take there, where the mean over all recorded work is 1.
+#[derive(Default)]
 pub(super) struct Speeds(Vec<f64>);
 
 /// Slots read, slots written, and the gas on a logarithmic scale.
@@ -83,7 +86,8 @@ fn beside_the_first(kinds: &BTreeMap<Kind, Vec<Vec<u64>>>, worker: usize) -> f64
             ratios.push((two as f64 / one as f64, count as f64 * one.min(two) as f64));
         }
     }
-    if worker == 0 || pairs < MIN_PAIRS {
+    let all: usize = kinds.values().flatten().map(Vec::len).sum();
+    if worker == 0 || pairs < MIN_PAIRS.max(all / MAX_TRANSACTIONS_PER_PAIR) {
         return 1.0;
     }
     ratios.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -4,7 +4,8 @@
 //! traceEvents   what a viewer draws: a process per block, a track per worker, flow arrows for conflicts, counters
 //! solder        what analysis reads:
 //!   version     of this layout
-//!   blocks[]    number gas_used transactions beneficiary? serial_seconds? parallel_seconds? workers wall
+//!   blocks[]    number gas_used transactions beneficiary? serial_seconds? parallel_seconds? workers wall around reading
+//!     alone?       head tail around before_execution before_commit costs; costs is [execution, commit, execution, commit, ...]
 //!     locations[]  [field, address] or ["slot", address, slot]
 //!     spans[]      [worker, activity, transaction, incarnation, start, end, ending, location, by]; -1 is "none"
 //!     records[]    [gas_used, expected, short, execution, commit, recording, reads, writes]; reads is [location, writer, location, writer, ...]
@@ -21,7 +22,7 @@ pub use read::{parse_trace, read_trace};
 pub use write::{write_events, write_trace};
 
 /// Of the layout under `solder`.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 /// A file larger than this is not read.
 pub const MAX_FILE_BYTES: u64 = 512 << 20;
 /// Blocks of a file.
@@ -36,6 +37,8 @@ pub const MAX_LOCATIONS: usize = 1 << 22;
 pub const MAX_ACCESSES: usize = 1 << 20;
 /// A block takes less than an hour: sums over a block then fit 64 bits.
 pub const MAX_NANOSECONDS: u64 = 3_600_000_000_000;
+/// Picoseconds of one reading of a clock at most.
+pub const MAX_READING: u64 = 1_000_000;
 /// What a transaction is expected to cost at most.
 pub const MAX_EXPECTED: u64 = 1 << 34;
 

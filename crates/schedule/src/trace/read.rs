@@ -13,9 +13,9 @@ use solder_engine::parallel::{MAX_WORKERS, Schedule};
 
 use super::{
     ACTIVITIES, MAX_ACCESSES, MAX_BLOCKS, MAX_EXPECTED, MAX_FILE_BYTES, MAX_LOCATIONS, MAX_NANOSECONDS,
-    MAX_SPANS, MAX_TRANSACTIONS, VERSION,
+    MAX_READING, MAX_SPANS, MAX_TRANSACTIONS, VERSION,
 };
-use crate::{BlockLabel, BlockSchedule, TraceError};
+use crate::{Alone, BlockLabel, BlockSchedule, Cost, TraceError};
 
 /// More seconds than a block can take.
 const MAX_SECONDS: f64 = (MAX_NANOSECONDS / 1_000_000_000) as f64;
@@ -95,9 +95,45 @@ fn block(value: &Value, at: &str) -> Checked<BlockSchedule> {
     let transactions = each(records, at, "records", |value, at, index| record(value, at, index, &limits))?;
     let spans = each(list_at("spans", MAX_SPANS)?, at, "spans", |value, at, _| span(value, at, &limits))?;
     let wall = number_at("wall", MAX_NANOSECONDS)?;
+    let alone =
+        value.get("alone").map(|v| alone(v, &format!("{at}.alone"), limits.transactions)).transpose()?;
     Ok(BlockSchedule {
         label,
-        schedule: Schedule { workers: narrow(workers), wall, spans, transactions, locations },
+        around: number_at("around", MAX_NANOSECONDS)?,
+        alone,
+        schedule: Schedule {
+            workers: narrow(workers),
+            wall,
+            reading: number_at("reading", MAX_READING)?,
+            spans,
+            transactions,
+            locations,
+        },
+    })
+}
+
+fn alone(value: &Value, at: &str, transactions: u64) -> Checked<Alone> {
+    let number_at = |name: &str| integer(key(value, at, name)?, &format!("{at}.{name}"), MAX_NANOSECONDS);
+    let costs_at = format!("{at}.costs");
+    let numbers = list(key(value, at, "costs")?, &costs_at, 2 * MAX_TRANSACTIONS)?;
+    if numbers.len() as u64 != 2 * transactions {
+        let detail = format!("{} numbers for {transactions} transactions", numbers.len());
+        return Err(wrong(&costs_at, detail));
+    }
+    let number = |value: &Value| integer(value, &costs_at, MAX_NANOSECONDS);
+    let cost = |pair: &[Value]| {
+        let [execution, commit] = pair else {
+            return Err(wrong(&costs_at, "an execution without its commit"));
+        };
+        Ok(Cost { execution: number(execution)?, commit: number(commit)? })
+    };
+    Ok(Alone {
+        head: number_at("head")?,
+        tail: number_at("tail")?,
+        around: number_at("around")?,
+        before_execution: number_at("before_execution")?,
+        before_commit: number_at("before_commit")?,
+        costs: numbers.chunks(2).map(cost).collect::<Checked<_>>()?,
     })
 }
 

@@ -9,7 +9,7 @@ use solder_engine::parallel::record::{Ending, Location, Span, TransactionRecord}
 
 use super::events::Events;
 use super::{VERSION, activity_name, field_name};
-use crate::{BlockLabel, BlockSchedule, TraceError};
+use crate::{Alone, BlockLabel, BlockSchedule, Cost, TraceError};
 
 /// Bytes that are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -69,11 +69,15 @@ fn separated<W: Write, T>(
 }
 
 fn write_block<W: Write>(out: &mut W, block: &BlockSchedule) -> io::Result<()> {
-    let BlockSchedule { label, schedule } = block;
+    let BlockSchedule { label, schedule, around, alone } = block;
     out.write_all(b"\n{")?;
     write_label(out, label)?;
-    let Schedule { workers, wall, spans, transactions, locations } = schedule;
-    write!(out, "\"workers\":{workers},\"wall\":{wall},\n\"locations\":[")?;
+    let Schedule { workers, wall, reading, spans, transactions, locations } = schedule;
+    write!(out, "\"workers\":{workers},\"wall\":{wall},\"around\":{around},\"reading\":{reading},")?;
+    if let Some(alone) = alone {
+        write_alone(out, alone)?;
+    }
+    out.write_all(b"\n\"locations\":[")?;
     separated(out, locations, write_location)?;
     out.write_all(b"],\n\"spans\":[")?;
     separated(out, spans, write_span)?;
@@ -95,6 +99,14 @@ fn write_label<W: Write>(out: &mut W, label: &BlockLabel) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn write_alone<W: Write>(out: &mut W, alone: &Alone) -> io::Result<()> {
+    let Alone { head, tail, around, before_execution, before_commit, costs } = alone;
+    write!(out, "\n\"alone\":{{\"head\":{head},\"tail\":{tail},\"around\":{around},")?;
+    write!(out, "\"before_execution\":{before_execution},\"before_commit\":{before_commit},\"costs\":[")?;
+    separated(out, costs, |out, Cost { execution, commit }| write!(out, "{execution},{commit}"))?;
+    out.write_all(b"]},")
 }
 
 fn write_location<W: Write>(out: &mut W, location: &Location) -> io::Result<()> {

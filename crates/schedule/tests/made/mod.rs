@@ -46,7 +46,8 @@ pub fn schedule(transactions: Vec<TransactionRecord>, locations: u64) -> Schedul
             now += record.commit;
         }
     }
-    Schedule { workers: 1, wall: now, spans, transactions, locations: (0..locations).map(slot).collect() }
+    let locations = (0..locations).map(slot).collect();
+    Schedule { workers: 1, wall: now, reading: 0, spans, transactions, locations }
 }
 
 pub fn independent(count: usize) -> Schedule {
@@ -72,7 +73,7 @@ pub fn block(number: u64, schedule: Schedule) -> BlockSchedule {
         serial_seconds: Some(serial as f64 * 1e-9),
         parallel_seconds: Some(schedule.wall as f64 * 1e-9),
     };
-    BlockSchedule { label, schedule }
+    BlockSchedule { label, schedule, around: 0, alone: None }
 }
 
 /// Two workers, one conflict: transaction 1 ran too early and once more at its commit position.

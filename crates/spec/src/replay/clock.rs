@@ -10,7 +10,7 @@ use std::time::Instant;
 use alloy_primitives::{B256, Bloom};
 use rustix::time::{ClockId, clock_gettime};
 use solder_engine::chain::receipt::{logs_bloom, receipts_root};
-use solder_engine::parallel::{Clamp, Counters, Schedule};
+use solder_engine::parallel::{Clamp, Counters, Recording, Schedule};
 use solder_engine::{
     Block, BlockOutcome, Chain, EngineError, ExecuteOptions, Fault, Fork, Parallel, StateReader,
     execute_block,
@@ -27,7 +27,7 @@ pub struct ReplayOptions<'a> {
     /// Runs; at least one is made.
     pub repeat: u32,
     /// Run in parallel beside each serial run. With `record` set, a further parallel run in each repeat records, so
-    /// that the timed ones do not pay for it.
+    /// that the timed ones do not pay for it, and where several workers ran, one more on one worker.
     pub parallel: Option<Parallel>,
     /// Set from another thread to stop.
     pub cancel: Option<&'a AtomicBool>,
@@ -95,7 +95,18 @@ pub struct ParallelReplay {
     /// What the fastest run counted.
     pub counters: Counters,
     /// The fastest of the recorded runs, where asked for.
-    pub schedule: Option<Schedule>,
+    pub recorded: Option<Recorded>,
+    /// The fastest of the runs on one worker that were recorded beside those of several.
+    pub alone: Option<Recorded>,
+}
+
+/// A recorded run.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// What happened.
+    pub schedule: Schedule,
+    /// Nanoseconds of the run before its first phase and after its last.
+    pub around: u64,
 }
 
 impl ParallelReplay {
@@ -213,6 +224,14 @@ impl Subject<'_> {
     }
 }
 
+fn keep_faster(least: &mut Option<Recorded>, found: Option<(Recording, f64)>) {
+    if let Some((recording, seconds)) = found
+        && least.as_ref().is_none_or(|least| recording.wall() < least.schedule.wall)
+    {
+        *least = Some(Recorded { schedule: recording.schedule(), around: recording.around(seconds) });
+    }
+}
+
 /// The parallel runs so far.
 struct ParallelRuns {
     options: Parallel,
@@ -230,7 +249,8 @@ impl ParallelRuns {
             seconds: 0.0,
             cpu_seconds: 0.0,
             counters: Counters::default(),
-            schedule: None,
+            recorded: None,
+            alone: None,
         };
         Self { options, times: Times::NONE, found }
     }
@@ -252,19 +272,29 @@ impl ParallelRuns {
         }
         drop(outcome);
         if self.options.record {
-            let recorded =
-                subject.run(Some(self.options), ClockId::ProcessCPUTime, &mut Times { ..Times::NONE });
-            self.compare(serial, &recorded)?;
-            let recording =
-                recorded.ok().and_then(|outcome| outcome.parallel).and_then(|report| report.recording);
-            let wall = |kept: &Schedule| kept.wall;
-            if let Some(recording) = recording
-                && self.found.schedule.as_ref().map(wall).is_none_or(|kept| recording.wall() < kept)
-            {
-                self.found.schedule = Some(recording.schedule());
+            let found = self.record(self.options, subject, serial)?;
+            keep_faster(&mut self.found.recorded, found);
+            if self.found.recorded.as_ref().is_some_and(|recorded| recorded.schedule.workers > 1) {
+                let alone = Parallel { workers: 1, forced: true, record: true, ..Parallel::default() };
+                let found = self.record(alone, subject, serial)?;
+                keep_faster(&mut self.found.alone, found);
             }
         }
         Ok(())
+    }
+
+    /// A recorded run and how many seconds it took.
+    fn record(
+        &mut self,
+        options: Parallel,
+        subject: &Subject<'_>,
+        serial: &Result<BlockOutcome, EngineError>,
+    ) -> Result<Option<(Recording, f64)>, EngineError> {
+        let mut took = Times::NONE;
+        let outcome = subject.run(Some(options), ClockId::ProcessCPUTime, &mut took);
+        self.compare(serial, &outcome)?;
+        let report = outcome.ok().and_then(|outcome| outcome.parallel);
+        Ok(report.and_then(|report| report.recording).map(|recording| (recording, took.seconds)))
     }
 
     fn compare(

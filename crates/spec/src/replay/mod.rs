@@ -15,6 +15,8 @@ mod sidecar;
 mod transaction_json;
 
 pub use block_json::FalseClaim;
-pub use clock::{FALLBACK_SECONDS, ParallelReplay, Replay, ReplayOptions, replay, thread_cpu_seconds};
+pub use clock::{
+    FALLBACK_SECONDS, ParallelReplay, Recorded, Replay, ReplayOptions, replay, thread_cpu_seconds,
+};
 pub use comparison::difference;
 pub use loader::{LoadedBlock, Loader, find, load};
