@@ -1,7 +1,7 @@
 //! What the scheduler hands out at once: runs of short transactions, the head that a commit sets free, long transactions.
 #![allow(missing_docs)]
 
-use solder_engine::parallel::scheduler::{Finish, Phase, Scheduler, Task, WINDOW_PER_WORKER};
+use solder_engine::parallel::scheduler::{Finish, MAX_CLAIM, Phase, Scheduler, Task, WINDOW_PER_WORKER};
 
 fn task(tx: usize, incarnation: usize, at_head: bool) -> Task {
     Task::Execute { tx, incarnation, at_head }
@@ -106,4 +106,45 @@ fn a_chain_is_told_by_what_ran_ahead() {
     assert_eq!([20, 21, 22].map(|tx| machine.phase(tx)), [Phase::Blocked; 3]);
     assert_eq!(machine.committed(), None);
     assert_eq!(machine.take_head(&|_| false), Some((20, 1)));
+}
+
+#[test]
+fn what_is_ready_is_claimed_together_and_given_back_where_one_does_not_hold() {
+    let mut machine = Scheduler::new(6, 2, &|_| 1);
+    for tx in 0..5 {
+        assert_eq!(machine.next_task(0), task(tx, 0, tx == 0));
+    }
+    for tx in [1, 2, 3] {
+        assert_eq!(machine.finish(tx), Finish::Publish);
+        assert!(!machine.published(tx));
+    }
+    assert_eq!(machine.finish(0), Finish::Commit);
+    assert_eq!(machine.committed(), Some(1));
+    assert_eq!(machine.claim(), 4, "the next is at work");
+    assert!(!machine.invalidate(3), "what is claimed is compared at its commit");
+    assert_eq!(machine.finish(4), Finish::Publish, "the baton is taken");
+    machine.committed_below(2);
+    assert_eq!((machine.head(), machine.phase(2), machine.phase(3)), (2, Phase::Committing, Phase::Executed));
+    assert!(machine.invalidate(3));
+    assert!(!machine.published(4));
+    assert_eq!(machine.committed(), None, "the next is to run again");
+    assert_eq!(machine.take_head(&|_| false), Some((3, 1)));
+    assert_eq!(machine.committed(), Some(4));
+    assert_eq!(machine.claim(), 5, "the last has not begun");
+    assert_eq!(machine.committed(), None);
+    assert_eq!(machine.head(), 5);
+}
+
+#[test]
+fn no_more_is_claimed_than_the_bound() {
+    let transactions = 2 * MAX_CLAIM;
+    let mut machine = Scheduler::new(transactions, 1, &|_| 1);
+    let begun = (0..transactions).map(|_| machine.next_task(0)).filter(|task| *task != Task::Idle).count();
+    assert_eq!(begun, transactions);
+    for tx in 1..transactions {
+        assert!(!machine.published(tx));
+    }
+    assert!(machine.published(0));
+    assert_eq!(machine.claim(), MAX_CLAIM);
+    assert_eq!(machine.committed(), Some(MAX_CLAIM));
 }

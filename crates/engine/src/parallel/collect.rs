@@ -37,22 +37,24 @@ pub fn collect(cells: &Cells, reader: &dyn StateReader) -> Result<ChangeSet, Fau
         changes.push(change_of_fields(account, settled, slots_of[number as usize]));
     }
     for number in slots {
-        let mut slot = cells.slot(number);
-        let place = places[slot.account as usize];
+        let slot = cells.slot_cell(number);
+        let (account, key) = slot.name();
+        let place = places[account as usize];
         if place == ELSEWHERE {
             continue;
         }
         let change: &mut AccountChange = &mut changes[place as usize];
         let after = match change.after {
-            Some(_) => slot.committed(resets[slot.account as usize]).unwrap_or_default(),
+            Some(_) => slot.committed(resets[account as usize]).unwrap_or_default(),
             None => U256::ZERO,
         };
         if !slot.is_loaded() && change.before.is_some() {
             let address = change.address;
-            read_now(reader, |reader| slot.load(reader, address, None))?;
+            read_now(reader, |reader| slot.lock().load(reader, address, None))?;
         }
-        if after != slot.before || change.reset {
-            change.storage.push(SlotChange { slot: slot.key, before: slot.before, after });
+        let before = slot.before();
+        if after != before || change.reset {
+            change.storage.push(SlotChange { slot: key, before, after });
         }
     }
     for change in changes.iter_mut().filter(|change| change.reset) {

@@ -81,13 +81,15 @@ impl<'a> FieldMachine<'a> {
     pub fn foresee<'t>(&mut self, transactions: impl Iterator<Item = (u32, &'t Transaction)>) {
         let journal = &mut self.evm.ctx.journaled_state;
         let SharedView { cells, worker, reader, .. } = *journal.db();
-        journal.foreseen.look_for(transactions, cells, worker, reader);
+        journal.foreseen.look_for(transactions, cells, worker, &mut journal.recent_accounts, reader);
     }
 
     /// Asks for the memory that the next transactions need: what `soon` looks for, and `later` itself.
     pub fn look_ahead(&self, soon: Option<&Transaction>, later: Option<&Transaction>) {
         if let Some(transaction) = soon {
-            self.evm.ctx.journaled_state.db().cells.fetch_places(transaction);
+            let journal = &self.evm.ctx.journaled_state;
+            journal.db().cells.claim_places(&journal.recent_accounts, transaction);
+            ahead::fetch_first(&transaction.input);
         }
         if let Some(transaction) = later {
             ahead::fetch(transaction);

@@ -2,15 +2,13 @@
 //! those who have not looked at it. A bit may stand for several cells. What is wrongly taken for observed costs a
 //! validation; what is missed costs time only, since every observation is compared once more when it is committed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 /// Words of a signature: one for accounts, the others for slots.
-const WORDS: usize = 4;
+pub const SIGNATURE_WORDS: usize = 4;
 const BITS: u32 = u64::BITS;
 
 /// A set of cells, by bits. Cells that one worker made side by side have bits of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Signature([u64; WORDS]);
+pub struct Signature([u64; SIGNATURE_WORDS]);
 
 impl Signature {
     /// Adds an account's cell.
@@ -22,8 +20,14 @@ impl Signature {
     /// Adds a slot's cell.
     #[inline]
     pub fn add_slot(&mut self, cell: u32) {
-        let bit = cell % (BITS * (WORDS as u32 - 1));
+        let bit = cell % (BITS * (SIGNATURE_WORDS as u32 - 1));
         self.0[1 + (bit / BITS) as usize] |= 1 << (bit % BITS);
+    }
+
+    /// Its bits.
+    #[inline]
+    pub fn words(&self) -> [u64; SIGNATURE_WORDS] {
+        self.0
     }
 
     fn add(&mut self, other: &Self) {
@@ -66,31 +70,16 @@ impl News {
         self.cells.add(&other.cells);
     }
 
+    /// The cells that changed.
+    #[inline]
+    pub fn cells(&self) -> &Signature {
+        &self.cells
+    }
+
     /// The highest position that may have seen something else.
     #[inline]
     pub fn highest(&self) -> Option<u32> {
         self.highest
-    }
-}
-
-/// What an execution observed, to be asked by others without touching it.
-#[derive(Debug, Default)]
-pub struct Observed([AtomicU64; WORDS]);
-
-impl Observed {
-    /// Notes what an execution observed, before anybody is told that it ended. What an earlier attempt observed is
-    /// forgotten: this one began after that one was found to be stale, and has seen what was changed before.
-    #[inline]
-    pub fn note(&self, signature: &Signature) {
-        for (word, observed) in self.0.iter().zip(signature.0) {
-            word.store(observed, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether it may have observed a cell that changed. To be asked once the scheduler has told that it ended.
-    #[inline]
-    pub fn meets(&self, news: &News) -> bool {
-        self.0.iter().zip(news.cells.0).any(|(word, changed)| word.load(Ordering::Relaxed) & changed != 0)
     }
 }
 
@@ -99,25 +88,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_observed_a_changed_cell_is_met() {
-        let observed = Observed::default();
-        let mut signature = Signature::default();
-        signature.add_account(70);
-        signature.add_slot(1_000);
-        observed.note(&signature);
-        let mut all = News::default();
-        for cell in 0..2_000 {
-            let (mut account, mut slot) = (News::default(), News::default());
-            account.of_account(cell, Some(9));
-            slot.of_slot(cell, Some(cell));
-            assert_eq!(observed.meets(&account), cell % 64 == 70 % 64, "{cell}");
-            assert_eq!(observed.meets(&slot), cell % 192 == 1_000 % 192, "{cell}");
-            all.add(&slot);
-        }
-        assert!(observed.meets(&all));
-        assert_eq!(all.highest(), Some(1_999));
-        observed.note(&Signature::default());
-        assert!(!observed.meets(&all));
+    fn news_add_up() {
+        let (mut all, mut account, mut slot) = (News::default(), News::default(), News::default());
+        account.of_account(70, Some(3));
+        slot.of_slot(1_000, Some(2));
+        all.add(&account);
+        all.add(&slot);
+        assert_eq!(all.highest(), Some(3));
+        let [accounts, slots @ ..] = all.cells().words();
+        assert_eq!(accounts, 1 << (70 % 64));
+        assert_eq!(slots.map(u64::count_ones).iter().sum::<u32>(), 1);
+        assert_ne!(account.cells(), slot.cells());
     }
 
     #[test]

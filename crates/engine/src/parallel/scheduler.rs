@@ -27,6 +27,9 @@ pub const MAX_RUN: usize = 12;
 
 /// Transactions that must be free to begin before another worker is woken for them.
 pub const MIN_ROOM: usize = 16;
+/// The most transactions that are committed in one turn at the scheduler's lock.
+pub const MAX_CLAIM: usize = 16;
+
 /// Conflicts inside a group before it can be taken for a chain. Half of what it has begun must conflict, too: a router
 /// leads to many pools.
 pub const MIN_CHAIN_CONFLICTS: usize = 2;
@@ -102,6 +105,8 @@ pub struct Scheduler {
     next: usize,
     window: usize,
     baton: bool,
+    /// Up to where the holder of the baton commits before it comes back.
+    claimed: usize,
     redo: Lowest,
     parked: VecDeque<(usize, Ticket)>,
     blocked: Waiters,
@@ -167,6 +172,7 @@ impl Scheduler {
             next: 0,
             window: WINDOW_PER_WORKER * workers.max(1),
             baton: false,
+            claimed: 0,
             redo: Lowest::default(),
             parked: VecDeque::new(),
             blocked: Waiters::new(transactions),
@@ -315,8 +321,7 @@ impl Scheduler {
         let Some(before) = self.before.get(tx).copied() else { return false };
         for (group, before) in self.groups[tx].iter().zip(before) {
             let Some(before) = before.map(|before| before as usize) else { continue };
-            let has_run = matches!(self.phases[before], Phase::Executed | Phase::Committed);
-            if !has_run && self.chained.contains(group) {
+            if !self.has_run(before) && self.chained.contains(group) {
                 self.phases[tx] = Phase::Blocked;
                 self.blocked.wait(tx, before);
                 return true;
@@ -374,8 +379,19 @@ impl Scheduler {
         Task::Execute { tx, incarnation, at_head: tx == self.head }
     }
 
+    /// Whether what a transaction wrote is there, and nobody runs it again.
+    fn has_run(&self, tx: usize) -> bool {
+        match self.phases[tx] {
+            Phase::Executed | Phase::Committed => true,
+            // The head may be about to run once more; what is claimed with it waits for its commit.
+            Phase::Committing => tx > self.head,
+            _ => false,
+        }
+    }
+
     fn take_baton(&mut self) -> Task {
         self.baton = true;
+        self.claimed = self.head + 1;
         self.phases[self.head] = Phase::Committing;
         Task::Commit { tx: self.head }
     }
@@ -427,12 +443,40 @@ impl Scheduler {
         incarnation
     }
 
-    /// The head is committed. Gives the next one to commit if it is ready; else the baton is free.
+    /// The holder of the baton takes those that are ready after the head with it, to commit them before it comes back: it
+    /// gives what is left of them back where one does not hold, or changes what the next may have seen. Gives where they
+    /// end. In a chain others wait for each commit.
+    pub fn claim(&mut self) -> usize {
+        debug_assert!(self.baton);
+        let end = self.phases.len().min(self.head + MAX_CLAIM);
+        while self.chained.is_empty() && self.claimed < end && self.phases[self.claimed] == Phase::Executed {
+            self.phases[self.claimed] = Phase::Committing;
+            self.claimed += 1;
+        }
+        self.claimed
+    }
+
+    /// Those below `tx` are committed, and it is the head that is committed next. What was claimed above is given back.
+    pub fn committed_below(&mut self, tx: usize) {
+        debug_assert!(self.baton && self.head <= tx && tx < self.claimed);
+        self.phases[tx + 1..self.claimed].fill(Phase::Executed);
+        self.claimed = tx + 1;
+        self.leave_behind(tx);
+    }
+
+    fn leave_behind(&mut self, end: usize) {
+        for tx in self.head..end {
+            self.phases[tx] = Phase::Committed;
+            self.release(tx);
+        }
+        self.head = end;
+    }
+
+    /// The head is committed, and all that was claimed with it. Gives the next one to commit if it is ready; else the baton
+    /// is free.
     pub fn committed(&mut self) -> Option<usize> {
         debug_assert!(self.baton);
-        self.phases[self.head] = Phase::Committed;
-        self.release(self.head);
-        self.head += 1;
+        self.leave_behind(self.claimed);
         self.baton = false;
         if self.is_done() || self.phases[self.head] != Phase::Executed {
             return None;
@@ -478,7 +522,7 @@ impl Scheduler {
         debug_assert_eq!(self.phases[tx], Phase::Executing);
         debug_assert!(on < tx);
         self.executions[tx] -= 1;
-        if matches!(self.phases[on], Phase::Executed | Phase::Committed) {
+        if self.has_run(on) {
             self.phases[tx] = Phase::Redo;
             self.redo.0.push(Reverse(tx));
         } else {

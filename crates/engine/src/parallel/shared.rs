@@ -1,5 +1,6 @@
 //! What the workers of one block share, and how a transaction becomes part of the block.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,13 +10,14 @@ use revm::context::result::ExecutionResult;
 use revm::primitives::hardfork::SpecId;
 
 use super::apart::Apart;
-use super::cells::{Cells, Delta};
+use super::cells::{Cells, Delta, Recent};
 use super::chains::Chains;
 use super::expected::expected_costs;
 use super::interleave::Turns;
 use super::journal::{Accesses, Executed, Published};
 use super::machine::Rules;
-use super::news::{News, Observed};
+use super::news::News;
+use super::outline::Outline;
 use super::scheduler::Scheduler;
 use super::timeline::Pace;
 use super::{Parallel, collect};
@@ -53,8 +55,8 @@ pub struct Attempted {
 
 /// What a worker that committed a transaction does next.
 pub enum Turn<L> {
-    /// Commit the next one, which is ready.
-    Commit(L, usize),
+    /// Commit those that are next, which are ready.
+    Commit(L, Range<usize>),
     /// Run the next one, this attempt of it, and commit it.
     Run(L, usize, usize),
     /// The baton is free.
@@ -90,8 +92,8 @@ pub struct Shared<'a> {
     pub access_list: Mutex<Option<AccessRecorder>>,
     /// Attempts by transaction.
     pub attempts: Vec<Mutex<Attempted>>,
-    /// What the last attempt that ended observed, by transaction.
-    pub observed: Vec<Observed>,
+    /// Their outlines.
+    pub outlines: Vec<Outline>,
     /// What each transaction was expected to cost.
     pub expected: Vec<u64>,
     /// How many transactions are committed, to be read without the scheduler's lock.
@@ -121,7 +123,7 @@ impl<'a> Shared<'a> {
         transactions: &'a [Transaction],
         options: Parallel,
     ) -> Self {
-        let beneficiary = cells.account_number(0, rules.env.beneficiary, None);
+        let beneficiary = cells.account_number(0, &mut Recent::default(), rules.env.beneficiary, None);
         let is_asked = options.workers > 1 || options.record;
         let expected = if is_asked { expected_costs(transactions) } else { Vec::new() };
         let scheduler = Scheduler::new(transactions.len(), options.workers, &|tx| expected[tx]);
@@ -137,7 +139,7 @@ impl<'a> Shared<'a> {
             stop: AtomicBool::new(false),
             access_list: Mutex::new(listed.then(AccessRecorder::default)),
             attempts: (0..transactions.len()).map(|_| Mutex::default()).collect(),
-            observed: (0..transactions.len()).map(|_| Observed::default()).collect(),
+            outlines: (0..transactions.len()).map(|_| Outline::default()).collect(),
             head: Apart::default(),
             beneficiary,
             expected,
@@ -174,8 +176,13 @@ impl<'a> Shared<'a> {
         self.head.load(Ordering::Acquire)
     }
 
-    /// The head is committed, and up to the position of its `news` somebody may have seen something else. The line goes on
-    /// with the baton. Whoever idles looks again where there is more to do.
+    /// The head is committed, to be followed by others that were claimed with it.
+    pub fn advance(&self, head: usize) {
+        self.head.store(head, Ordering::Release);
+    }
+
+    /// The head and what was claimed with it are committed, and up to the position of its `news` somebody may have seen
+    /// something else. The line goes on with the baton. Whoever idles looks again where there is more to do.
     pub fn committed<L>(&self, line: L, news: &News, free: bool) -> (Turn<L>, bool) {
         let mut scheduler = self.scheduler();
         let next = scheduler.committed();
@@ -185,7 +192,7 @@ impl<'a> Shared<'a> {
         let is_wanted = |tx: usize| self.options.workers == 1 || !self.is_short(tx);
         let own = if free && next.is_none() { scheduler.take_head(&is_wanted) } else { None };
         let turn = match (next, own) {
-            (Some(tx), _) => Turn::Commit(line, tx),
+            (Some(tx), _) => Turn::Commit(line, tx..scheduler.claim()),
             (None, Some((tx, incarnation))) => Turn::Run(line, tx, incarnation),
             // Nobody takes the baton before the line is free.
             (None, None) => {

@@ -1,35 +1,39 @@
 //! A worker: asks the scheduler what to do, runs incarnations, and commits while it holds the baton.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
+use super::commit::Ready;
 use super::journal::{Conflict, Ended, Executed, Mode, Published, SharedView};
 use super::machine::{Attempt, FieldMachine};
 use super::news::News;
 use super::record::{Activity, Counters};
 use super::scheduler::{Finish, MAX_RUN, Task};
-use super::shared::{Sequencer, Shared, Turn, lock};
+use super::shared::{Sequencer, Shared, lock};
 use super::spares::Spares;
 use super::timeline::{Noted, Timeline};
-use crate::error::{EngineError, Fault};
-use crate::evm::{TransactError, rejection};
+use crate::ahead;
+use crate::error::EngineError;
 
 /// A worker of one block.
 pub struct Worker<'s> {
-    shared: &'s Shared<'s>,
-    number: usize,
+    pub(super) shared: &'s Shared<'s>,
+    pub(super) number: usize,
     /// Its interpreter.
     pub machine: FieldMachine<'s>,
     /// What it counted.
     pub counters: Counters,
     /// What it did, where the schedule is recorded.
     pub timeline: Timeline,
-    spares: Spares,
+    pub(super) spares: Spares,
     /// Short transactions begun in one go, the next one last.
-    run: Vec<usize>,
+    pub(super) run: Vec<usize>,
     /// Up to where the transactions of a chain were foreseen.
-    foreseen: usize,
+    pub(super) foreseen: usize,
     /// Those of them whose writes are published, which the scheduler does not know yet.
-    unreported: Vec<usize>,
+    pub(super) unreported: Vec<usize>,
+    /// While it holds the baton: what it commits before it tells the scheduler.
+    pub(super) claim: Range<usize>,
 }
 
 /// Transactions that are looked up in one turn at the scheduler's lock, to be told of news.
@@ -52,7 +56,8 @@ impl<'s> Worker<'s> {
         let counters = Counters::default();
         let spares = Spares::of_thread();
         let (run, unreported) = (Vec::new(), Vec::new());
-        Self { shared, number, machine, counters, timeline, spares, run, foreseen: 0, unreported }
+        let claim = 0..0;
+        Self { shared, number, machine, counters, timeline, spares, run, foreseen: 0, unreported, claim }
     }
 
     /// Works until the block is complete or abandoned.
@@ -125,7 +130,7 @@ impl<'s> Worker<'s> {
     }
 
     /// The same for what follows in a chain.
-    fn foresee_chain(&mut self, tx: usize) {
+    pub(super) fn foresee_chain(&mut self, tx: usize) {
         if tx >= self.foreseen {
             let shared = self.shared;
             self.foreseen = (tx + MAX_RUN).min(shared.transactions.len());
@@ -176,10 +181,15 @@ impl<'s> Worker<'s> {
     }
 
     /// Runs an attempt and records it.
-    fn attempt(&mut self, tx: usize, mode: Mode, incarnation: usize) -> Attempt {
+    pub(super) fn attempt(&mut self, tx: usize, mode: Mode, incarnation: usize) -> Attempt {
         let start = self.timeline.now();
         let transactions = self.shared.transactions;
         let transaction = &transactions[tx];
+        if mode == Mode::Speculative {
+            // Where it will be published: the line may be with another worker.
+            ahead::claim(&self.shared.attempts[tx]);
+            ahead::claim(&self.shared.outlines[tx]);
+        }
         if self.run.is_empty() {
             // Its own next one, if the workers take turns.
             let next = tx + self.shared.options.workers;
@@ -278,10 +288,10 @@ impl<'s> Worker<'s> {
     }
 
     /// What the last run observed and wrote, to be kept until its turn comes.
-    fn take(&mut self, tx: usize, ended: Ended) -> Box<Executed> {
+    pub(super) fn take(&mut self, tx: usize, ended: Ended) -> Box<Executed> {
         let mut executed = self.spares.take();
         self.machine.take(ended, &mut executed);
-        self.shared.observed[tx].note(&executed.accesses.observed_cells());
+        self.shared.outlines[tx].note(&executed);
         executed
     }
 
@@ -328,7 +338,7 @@ impl<'s> Worker<'s> {
 
     /// Looks whether what higher transactions read still holds, where they observed what changed. What one of those wrote
     /// is an estimate from then on, and its readers are looked at in turn.
-    fn tell_readers(&mut self, tx: usize, mut news: News) {
+    pub(super) fn tell_readers(&mut self, tx: usize, mut news: News) {
         let (mut from, mut executed) = (tx + 1, [0; TOLD_TOGETHER]);
         while let Some(end) = news.highest().map(|highest| highest as usize).filter(|end| from < *end) {
             // None of those that end from now on has begun before the news could be seen, or it is compared at its commit.
@@ -338,7 +348,7 @@ impl<'s> Worker<'s> {
                 count += 1;
             }
             for reader in &executed[..count] {
-                if self.shared.observed[*reader].meets(&news) {
+                if self.shared.outlines[*reader].meets(&news) {
                     self.tell(*reader, &mut news);
                 }
             }
@@ -371,186 +381,11 @@ impl<'s> Worker<'s> {
         }
     }
 
-    fn abort(&mut self, tx: usize, ended: &Ended, conflict: Option<Conflict>) {
+    pub(super) fn abort(&mut self, tx: usize, ended: &Ended, conflict: Option<Conflict>) {
         self.counters.conflicts += 1;
         if let Some(conflict) = conflict.filter(|conflict| conflict.by > 0 && ended.mode != Mode::Misled) {
             self.shared.conflicted(tx, conflict.by as usize - 1);
         }
         self.timeline.abort(ended.span, conflict);
-    }
-
-    /// Commits from the head on, as far as transactions are ready or nobody has begun them: this worker holds the baton.
-    fn commit_from(
-        &mut self,
-        mut tx: usize,
-        mut ready: Option<Ready>,
-        line: &Line<'_, '_>,
-    ) -> Result<(), EngineError> {
-        let mut line = lock(line);
-        let mut begun = None;
-        loop {
-            let (stored, published) = if begun == Some(0) || ready.as_ref().is_some_and(Ready::is_first) {
-                // Nobody has run it before.
-                (None, Published::default())
-            } else {
-                let mut attempted = lock(&self.shared.attempts[tx]);
-                (attempted.executed.take(), std::mem::take(&mut attempted.published))
-            };
-            let ready = ready.take().or(stored.map(Ready::Kept));
-            let news = self.commit(tx, ready, begun, published, &mut **line)?;
-            let (turn, is_told) = self.shared.committed(line, &news, self.may_go_on());
-            if is_told {
-                self.tell_readers(tx, news);
-            }
-            self.machine.yield_turn();
-            (line, tx, begun) = match turn {
-                Turn::Commit(line, next) => (line, next, None),
-                Turn::Run(line, next, incarnation) => {
-                    self.foresee_chain(next);
-                    (line, next, Some(incarnation))
-                }
-                Turn::Over => return Ok(()),
-            };
-        }
-    }
-
-    /// Whether a worker that committed may run what nobody has begun: not while others wait for what it has begun itself.
-    fn may_go_on(&self) -> bool {
-        let is_free = self.run.is_empty() && self.unreported.is_empty();
-        is_free && !self.shared.options.mislead && !self.shared.stop.load(Ordering::Relaxed)
-    }
-
-    /// Makes the head part of the block: as it was executed if that holds, else executed here, for which a number of the
-    /// attempt may have been taken already.
-    fn commit(
-        &mut self,
-        tx: usize,
-        ready: Option<Ready>,
-        begun: Option<usize>,
-        published: Published,
-        line: &mut (dyn Sequencer + '_),
-    ) -> Result<News, EngineError> {
-        if self.shared.rules.cancel.load(Ordering::Relaxed) {
-            return Err(Fault::Cancelled.into());
-        }
-        let (transaction, position) = (&self.shared.transactions[tx], Shared::position(tx));
-        if let Err(rejection) = line.admit(tx, transaction) {
-            let news = published.withdraw_all(self.shared.cells, position);
-            line.refuse(tx, rejection)?;
-            return Ok(news);
-        }
-        let (mut ready, mut start) = self.settle_on(tx, ready, begun, &published)?;
-        let result =
-            std::mem::replace(&mut ready.ended().result, Err(TransactError::Database(Fault::Cancelled)));
-        let news = match result {
-            Err(error) => match rejection::from_revm(error) {
-                EngineError::Rejected(rejection) => {
-                    let news = published.withdraw_all(self.shared.cells, position);
-                    line.refuse(tx, rejection)?;
-                    news
-                }
-                fault => return Err(fault),
-            },
-            Ok(result) => {
-                if self.shared.options.record {
-                    let cells = self.shared.cells;
-                    let execution = ready.ended().ticks;
-                    let Self { timeline, machine, .. } = self;
-                    timeline.keep(tx, execution, &result, |places| match &ready {
-                        Ready::Fresh(_) => machine.journal().list_places(places),
-                        Ready::Kept(executed) => executed.accesses.list_places(cells, places),
-                    });
-                    // Keeping the record is no part of the commit.
-                    start = self.timeline.now();
-                }
-                let news = self.keep(tx, ready, published)?;
-                line.accept(tx, transaction, result, &|| self.shared.changes())?;
-                self.shared.next_access_index();
-                news
-            }
-        };
-        let (_, ticks) = self.timeline.note(Noted::new(Activity::Commit, Some(tx as u32), start));
-        self.timeline.committed(tx, ticks);
-        Ok(news)
-    }
-
-    /// Makes what a transaction wrote part of the block.
-    fn keep(&mut self, tx: usize, ready: Ready, published: Published) -> Result<News, Fault> {
-        let position = Shared::position(tx);
-        match ready {
-            Ready::Fresh(ended) => {
-                let (news, reward) = self.machine.journal().commit(ended.incarnation, &published);
-                if let Some(amount) = reward {
-                    self.shared.reward(amount, position)?;
-                }
-                Ok(news)
-            }
-            Ready::Kept(mut executed) => {
-                let news = self.shared.commit(&mut executed.accesses, position, &published);
-                self.spares.keep(executed, published);
-                news
-            }
-        }
-    }
-
-    /// The incarnation that counts, and when its commit began.
-    fn settle_on(
-        &mut self,
-        tx: usize,
-        ready: Option<Ready>,
-        begun: Option<usize>,
-        published: &Published,
-    ) -> Result<(Ready, u64), EngineError> {
-        let start = self.timeline.now();
-        let position = Shared::position(tx);
-        if let Some(mut ready) = ready {
-            if ready.ended().mode == Mode::Final {
-                return Ok((ready, start));
-            }
-            let state_clear = self.shared.state_clear();
-            let writes = ready.ended().result.is_ok();
-            let holds = match &ready {
-                Ready::Fresh(_) => self.machine.journal().validate(writes),
-                Ready::Kept(executed) => {
-                    executed.accesses.validate(self.shared.cells, position, state_clear, true)
-                }
-            };
-            if holds.is_ok() && writes && ready.ended().mode != Mode::Misled {
-                return Ok((ready, start));
-            }
-            self.counters.late_conflicts += 1;
-            self.abort(tx, ready.ended(), holds.err());
-            let estimates = published.mark_estimates(self.shared.cells, position);
-            self.tell_readers(tx, estimates);
-        }
-        let incarnation = begun.unwrap_or_else(|| self.shared.scheduler().repeat_at_head());
-        let Attempt::Ended(ended) = self.attempt(tx, Mode::Final, incarnation) else {
-            return Err(Fault::StateRead("a final run does not stop for others".into()).into());
-        };
-        let ready =
-            if self.shared.keeps_records() { Ready::Kept(self.take(tx, ended)) } else { Ready::Fresh(ended) };
-        Ok((ready, self.timeline.now()))
-    }
-}
-
-/// An incarnation that is next in order.
-enum Ready {
-    /// What it observed and wrote is still in this worker's journal.
-    Fresh(Ended),
-    /// It was taken out and kept.
-    Kept(Box<Executed>),
-}
-
-impl Ready {
-    /// Whether it is the transaction's first attempt, ended in this worker's journal: nothing is kept of others.
-    fn is_first(&self) -> bool {
-        matches!(self, Self::Fresh(ended) if ended.incarnation == 0)
-    }
-
-    fn ended(&mut self) -> &mut Ended {
-        match self {
-            Self::Fresh(ended) => ended,
-            Self::Kept(executed) => &mut executed.ended,
-        }
     }
 }

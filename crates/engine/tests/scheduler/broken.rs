@@ -27,6 +27,10 @@ pub enum How {
     DoneTooEarly,
     /// The head is given to whoever committed what is below, and to the next who asks.
     TakesHeadTwice,
+    /// What was claimed and is given back is not handed out again.
+    KeepsClaim,
+    /// More is claimed than is ready.
+    ClaimsOneMore,
 }
 
 impl Machine for Broken {
@@ -57,6 +61,15 @@ impl Machine for Broken {
     }
     fn committed(&mut self) -> Option<usize> {
         self.machine.committed().filter(|_| self.how != How::CommittedForgetsNext)
+    }
+    fn claim(&mut self) -> usize {
+        let end = self.machine.claim();
+        if self.how == How::ClaimsOneMore { end + 1 } else { end }
+    }
+    fn committed_below(&mut self, tx: usize) {
+        if self.how != How::KeepsClaim {
+            self.machine.committed_below(tx);
+        }
     }
     fn take_head(&mut self) -> Option<(usize, usize)> {
         let before = self.machine.clone();

@@ -113,6 +113,8 @@ fn a_broken_machine_is_found_out() {
         How::HasTaskForgetsRedo,
         How::DoneTooEarly,
         How::TakesHeadTwice,
+        How::KeepsClaim,
+        How::ClaimsOneMore,
     ] {
         let machine = Broken { machine: Scheduler::new(3, 2, &cost), how };
         let broken = explore(machine, 3, 2, 1).expect_err(&format!("{how:?} was not found"));

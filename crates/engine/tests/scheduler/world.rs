@@ -38,6 +38,12 @@ pub trait Machine: Clone + std::fmt::Debug {
     fn committed(&mut self) -> Option<usize> {
         self.inner_mut().committed()
     }
+    fn claim(&mut self) -> usize {
+        self.inner_mut().claim()
+    }
+    fn committed_below(&mut self, tx: usize) {
+        self.inner_mut().committed_below(tx);
+    }
     fn take_head(&mut self) -> Option<(usize, usize)> {
         self.inner_mut().take_head(&|_| true)
     }
@@ -69,8 +75,9 @@ pub enum Worker {
     Executing(usize),
     /// Writes its values where others see them.
     Publishing(usize),
-    /// Holds the baton; `true` once it ran the transaction at its commit position.
-    Committing(usize, bool),
+    /// Holds the baton; `true` once it ran the transaction at its commit position. What it goes on to before it comes back
+    /// ends there.
+    Committing(usize, bool, usize),
     /// Waits for a state read.
     Awaiting(usize),
     /// Was told that the block is complete.
@@ -88,6 +95,8 @@ pub enum Event {
     /// What a transaction read is stale; `true`: both belong to a group, which is taken for a chain from now on.
     Invalidate(usize, usize, bool),
     Stale(usize),
+    /// Whoever commits several gives back what it has not begun.
+    GiveBack(usize),
     /// `true`: the worker goes on with the head that nobody has begun, or that is to run again.
     Committed(usize, bool),
     Resume(usize),
@@ -103,6 +112,7 @@ impl Event {
             Self::Published(_) => "published",
             Self::Invalidate(..) => "invalidate",
             Self::Stale(_) => "stale",
+            Self::GiveBack(_) => "give back",
             Self::Committed(..) => "committed",
             Self::Resume(_) => "resume",
         }
@@ -151,8 +161,14 @@ impl<M: Machine> World<M> {
                     events.push(Event::Published(index));
                     self.invalidations(index, tx, &mut events);
                 }
-                Worker::Committing(tx, repeated) => {
-                    events.extend([false, true].map(|goes_on| Event::Committed(index, goes_on)));
+                Worker::Committing(tx, repeated, end) => {
+                    events.push(Event::Committed(index, false));
+                    if tx + 1 == end {
+                        events.push(Event::Committed(index, true));
+                    }
+                    if self.is_claim(tx, end) {
+                        events.push(Event::GiveBack(index));
+                    }
                     if !repeated {
                         events.push(Event::Stale(index));
                     }
@@ -210,7 +226,7 @@ impl<M: Machine> World<M> {
                 self.workers[worker] = if commits { self.take_baton(tx)? } else { Worker::Free };
             }
             Event::Invalidate(worker, tx, chained) => {
-                let (Worker::Publishing(by) | Worker::Committing(by, _)) = self.workers[worker] else {
+                let (Worker::Publishing(by) | Worker::Committing(by, ..)) = self.workers[worker] else {
                     return Err("invalidate".into());
                 };
                 if chained {
@@ -225,31 +241,15 @@ impl<M: Machine> World<M> {
                 }
                 self.machine.invalidate(tx);
             }
-            Event::Stale(worker) => {
-                let Worker::Committing(tx, false) = self.workers[worker] else { return Err("stale".into()) };
-                self.machine.inner_mut().repeat_at_head();
-                self.count_start(tx)?;
-                self.workers[worker] = Worker::Committing(tx, true);
+            Event::Stale(worker) => self.stale(worker)?,
+            Event::GiveBack(worker) => {
+                let Worker::Committing(tx, repeated, end) = self.workers[worker] else {
+                    return Err("give back".into());
+                };
+                self.give_back(tx, end);
+                self.workers[worker] = Worker::Committing(tx, repeated, tx + 1);
             }
-            Event::Committed(worker, goes_on) => {
-                let Worker::Committing(tx, _) = self.workers[worker] else { return Err("commit".into()) };
-                if tx != self.commits {
-                    return Err(format!("transaction {tx} is committed as number {}", self.commits));
-                }
-                self.commits += 1;
-                let next = self.machine.committed();
-                self.workers[worker] = Worker::Free;
-                if let Some(next) = next {
-                    self.workers[worker] = self.take_baton(next)?;
-                } else if goes_on && let Some((head, incarnation)) = self.machine.take_head() {
-                    if head != self.commits || incarnation != self.started[head] {
-                        return Err(format!("incarnation {incarnation} of {head} at the head"));
-                    }
-                    self.count_start(head)?;
-                    self.take_baton(head)?;
-                    self.workers[worker] = Worker::Committing(head, true);
-                }
-            }
+            Event::Committed(worker, goes_on) => self.committed(worker, goes_on)?,
             Event::Resume(worker) => {
                 let Worker::Awaiting(tx) = self.workers[worker] else { return Err("resume".into()) };
                 self.machine.resume(tx);
@@ -257,6 +257,44 @@ impl<M: Machine> World<M> {
             }
         }
         self.check()
+    }
+
+    fn stale(&mut self, worker: usize) -> Result<(), String> {
+        let Worker::Committing(tx, false, end) = self.workers[worker] else { return Err("stale".into()) };
+        self.give_back(tx, end);
+        let incarnation = self.machine.inner_mut().repeat_at_head();
+        if incarnation != self.started[tx] {
+            return Err(format!("incarnation {incarnation} of {tx} at its commit position"));
+        }
+        self.count_start(tx)?;
+        self.workers[worker] = Worker::Committing(tx, true, tx + 1);
+        Ok(())
+    }
+
+    fn committed(&mut self, worker: usize, goes_on: bool) -> Result<(), String> {
+        let Worker::Committing(tx, _, end) = self.workers[worker] else { return Err("commit".into()) };
+        if tx != self.commits {
+            return Err(format!("transaction {tx} is committed as number {}", self.commits));
+        }
+        self.commits += 1;
+        if tx + 1 < end {
+            self.workers[worker] = Worker::Committing(tx + 1, false, end);
+            return Ok(());
+        }
+        let next = self.machine.committed();
+        self.workers[worker] = Worker::Free;
+        if let Some(next) = next {
+            self.take_baton(next)?;
+            self.workers[worker] = Worker::Committing(next, false, self.machine.claim());
+        } else if goes_on && let Some((head, incarnation)) = self.machine.take_head() {
+            if head != self.commits || incarnation != self.started[head] {
+                return Err(format!("incarnation {incarnation} of {head} at the head"));
+            }
+            self.count_start(head)?;
+            self.take_baton(head)?;
+            self.workers[worker] = Worker::Committing(head, true, head + 1);
+        }
+        Ok(())
     }
 
     pub fn ask(&mut self, worker: usize) -> Result<(), String> {
@@ -307,13 +345,30 @@ impl<M: Machine> World<M> {
         if self.workers.iter().any(|worker| matches!(worker, Worker::Committing(..))) {
             return Err("two workers hold the baton".into());
         }
-        Ok(Worker::Committing(tx, false))
+        Ok(Worker::Committing(tx, false, tx + 1))
+    }
+
+    /// Whether the machine knows less, or has promised more, than the commit of `tx` alone.
+    fn is_claim(&self, tx: usize, end: usize) -> bool {
+        self.machine.inner().head() < tx || tx + 1 < end
+    }
+
+    fn give_back(&mut self, tx: usize, end: usize) {
+        if self.is_claim(tx, end) {
+            self.machine.committed_below(tx);
+        }
     }
 
     /// What holds in every state.
     pub fn check(&self) -> Result<(), String> {
         let machine = self.machine.inner();
-        if machine.head() != self.commits {
+        let committing = self.workers.iter().find_map(|worker| match *worker {
+            Worker::Committing(tx, ..) => Some(tx),
+            _ => None,
+        });
+        // Whoever commits several says how far it came when it comes back.
+        let told = committing.unwrap_or(machine.head());
+        if told != self.commits || machine.head() > told {
             return Err(format!("head {} after {} commits", machine.head(), self.commits));
         }
         if machine.is_done() != (self.commits == self.started.len()) {
@@ -325,7 +380,8 @@ impl<M: Machine> World<M> {
         for tx in 0..self.started.len() {
             let holders = self.workers.iter().filter(|worker| match **worker {
                 Worker::Executing(it) | Worker::Publishing(it) => it == tx,
-                Worker::Committing(it, _) | Worker::Awaiting(it) => it == tx,
+                Worker::Committing(_, _, end) => (machine.head()..end).contains(&tx),
+                Worker::Awaiting(it) => it == tx,
                 Worker::Free | Worker::Asleep | Worker::Left => false,
             });
             let expected = match machine.phase(tx) {

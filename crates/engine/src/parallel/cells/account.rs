@@ -12,8 +12,10 @@ use revm::state::{AccountId, AccountInfo, Bytecode};
 use super::rest::Rest;
 use super::words::{Reader, Sequence};
 use super::{AccountWrite, Delta, Fields, Life, Named};
+use crate::ahead;
 use crate::error::Fault;
 use crate::parallel::observed;
+use crate::state::reader::AccountAnswer;
 use crate::state::{AccountFields, Read, StateReader};
 
 const LOADED: u64 = 1;
@@ -68,6 +70,8 @@ impl AccountCell {
     /// The account, locked.
     #[inline]
     pub fn lock(&self) -> AccountGuard<'_> {
+        // Most of those who lock it write there.
+        ahead::claim(&self.name);
         AccountGuard { cell: self, _held: self.lock.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
@@ -82,11 +86,23 @@ impl AccountCell {
     /// The same for whoever is no reader.
     #[inline]
     pub fn peek(&self) -> Option<Fields> {
-        let (flags, fields) = self.sequence.read(|| {
+        let (flags, fields) = self.read()?;
+        (flags & (LOADED | PENDING) == LOADED).then_some(fields)
+    }
+
+    /// The same after the committed prefix.
+    #[inline]
+    pub fn peek_committed(&self) -> Option<Fields> {
+        let (flags, fields) = self.read()?;
+        (flags & LOADED != 0).then_some(fields)
+    }
+
+    #[inline]
+    fn read(&self) -> Option<(u64, Fields)> {
+        self.sequence.read(|| {
             let flags = self.flags();
             (flags, self.fields(flags))
-        })?;
-        (flags & (LOADED | PENDING) == LOADED).then_some(fields)
+        })
     }
 
     /// The committed fields. Without the lock they may be of different moments.
@@ -232,8 +248,10 @@ impl Named for AccountCell {
             && self.name_end.load(Ordering::Relaxed) == end
     }
 
-    fn begin(&self, name: Address, reader: Option<&dyn StateReader>) {
-        self.begin_with(name, reader.map(|reader| reader.account(name)));
+    #[inline]
+    fn claim(&self) {
+        ahead::claim(&self.sequence);
+        ahead::claim(&self.name);
     }
 
     #[inline]
@@ -246,8 +264,9 @@ impl Named for AccountCell {
 }
 
 impl AccountCell {
-    /// Makes the cell `name`'s, with what the state before the block said, if it was asked. Nobody knows the cell yet.
-    pub(super) fn begin_with(&self, name: Address, answer: Option<Result<Read<Option<AccountInfo>>, Fault>>) {
+    /// Makes the cell `name`'s, with what the state before the block said, if it was asked, for its first reader. Nobody
+    /// knows the cell yet.
+    pub(super) fn begin_with(&self, name: Address, answer: Option<AccountAnswer>, position: u32) {
         if self.flags() & REST != 0 {
             self.rest().clear();
         }
@@ -256,7 +275,7 @@ impl AccountCell {
             word.store(of_name, Ordering::Relaxed);
         }
         self.name_end.store(end, Ordering::Relaxed);
-        self.reader.clear();
+        self.reader.begin(position);
         self.hint.store(0, Ordering::Relaxed);
         let missing = Fields::default();
         // An error comes again when the account is looked at.

@@ -2,11 +2,9 @@
 //! transactions runs, so that the waits for memory overlap: first the index, then the state before the block, then the
 //! cells.
 
-use std::hash::{BuildHasher, Hasher};
-
 use alloy_primitives::Address;
 
-use super::{AccountCell, Cells, Named};
+use super::{AccountCell, Cells, Named, Recent};
 use crate::ahead;
 use crate::chain::Transaction;
 use crate::state::StateReader;
@@ -52,20 +50,30 @@ impl Foreseen {
         transactions: impl Iterator<Item = (u32, &'t Transaction)>,
         cells: &Cells,
         worker: usize,
+        recent: &mut Recent,
         reader: &dyn StateReader,
     ) {
         self.sought.clear();
         for (position, transaction) in transactions.take(MAX_TOGETHER) {
             ahead::fetch(transaction);
             for address in [Some(&transaction.sender), transaction.to.to()].into_iter().flatten() {
-                let hash = cells.hash_of_account(*address);
-                cells.fetch_place(hash);
-                self.sought.push(Sought { position, address: *address, hash, number: None });
+                let hash = cells.accounts.hash(*address);
+                let number = cells.accounts.recent(recent, *address, hash);
+                if number.is_none() {
+                    cells.claim_place(hash);
+                }
+                self.sought.push(Sought { position, address: *address, hash, number });
             }
         }
         for at in 0..self.sought.len() {
-            let Sought { address, hash, .. } = self.sought[at];
+            let Sought { address, hash, number, .. } = self.sought[at];
+            if number.is_some() {
+                continue;
+            }
             self.sought[at].number = cells.find_account(address, hash);
+            if let Some(number) = self.sought[at].number {
+                recent.keep(hash, number);
+            }
             let is_known = self.sought[..at].iter().any(|earlier| earlier.hash == hash);
             if self.sought[at].number.is_none() && !is_known {
                 self.missing.push(at);
@@ -75,34 +83,30 @@ impl Foreseen {
         cells.fetch_new(worker, self.missing.len());
         reader.accounts(&self.addresses, &mut self.answers);
         for (at, answer) in self.missing.drain(..).zip(self.answers.drain(..)) {
-            let Sought { address, hash, .. } = self.sought[at];
-            self.sought[at].number = Some(cells.make_account(worker, address, hash, answer));
+            let Sought { position, address, hash, .. } = self.sought[at];
+            self.sought[at].number = Some(cells.make_account(worker, address, hash, answer, position));
         }
         self.addresses.clear();
     }
 }
 
 impl Cells {
-    #[inline]
-    fn hash_of_account(&self, address: Address) -> u64 {
-        let mut hasher = self.accounts.hasher.build_hasher();
-        AccountCell::hash(address, &mut hasher);
-        hasher.finish()
-    }
-
     /// Asks for the memory where the sender and the recipient of a transaction will be looked for.
     #[inline]
-    pub fn fetch_places(&self, transaction: &Transaction) {
+    pub fn claim_places(&self, recent: &Recent, transaction: &Transaction) {
         for address in [Some(&transaction.sender), transaction.to.to()].into_iter().flatten() {
-            self.fetch_place(self.hash_of_account(*address));
+            let hash = self.accounts.hash(*address);
+            if recent.find(hash).is_none() {
+                self.claim_place(hash);
+            }
         }
     }
 
-    /// Asks for the place of the index where an account is looked for.
+    /// Asks for the place of the index where an account is looked for, and probably inserted.
     #[inline]
-    fn fetch_place(&self, hash: u64) {
+    fn claim_place(&self, hash: u64) {
         if let Some(place) = self.accounts.index.first_place(hash) {
-            ahead::fetch(place);
+            ahead::claim(place);
         }
     }
 
@@ -118,14 +122,22 @@ impl Cells {
         let taken = kind.taken[worker].load(std::sync::atomic::Ordering::Relaxed);
         for count in 0..count as u32 {
             if let Some(cell) = kind.cells.find(kind.number_of(worker as u32, taken + count)) {
-                ahead::fetch(cell);
+                cell.claim();
             }
         }
     }
 
     /// The number of an account's cell, made with what the state said if there is none.
-    fn make_account(&self, worker: usize, address: Address, hash: u64, answer: AccountAnswer) -> u32 {
+    fn make_account(
+        &self,
+        worker: usize,
+        address: Address,
+        hash: u64,
+        answer: AccountAnswer,
+        position: u32,
+    ) -> u32 {
         let mut answer = Some(answer);
-        self.accounts.number_at(worker, address, hash, |cell| cell.begin_with(address, answer.take()))
+        let begin = |cell: &AccountCell| cell.begin_with(address, answer.take(), position);
+        self.accounts.number_at(worker, address, hash, begin).0
     }
 }

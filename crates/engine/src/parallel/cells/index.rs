@@ -8,6 +8,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::ahead;
+
 /// Places that are looked at for one name.
 const MAX_PROBES: usize = 32;
 /// Places of the smallest table.
@@ -95,6 +97,10 @@ impl Index {
     ) -> Option<u32> {
         let tag = tag(hash);
         let mut made = None;
+        // Most names that are looked for here are new.
+        if let Some(place) = self.first_place(hash) {
+            ahead::claim(place);
+        }
         for probe in 0..MAX_PROBES {
             let place = self.places.get((hash as usize).wrapping_add(probe) & self.mask)?;
             let mut entry = place.load(Ordering::Acquire);

@@ -8,6 +8,7 @@ mod account;
 mod fields;
 mod foreseen;
 mod index;
+mod recent;
 mod rest;
 mod slot;
 mod words;
@@ -24,13 +25,13 @@ use alloy_primitives::{
 pub use account::{AccountCell, AccountGuard, Settled};
 pub use fields::{AccountWrite, Delta, Fields, Life};
 pub use foreseen::Foreseen;
-pub use slot::{SlotCell, SlotGuard, SlotState, SlotView, position_of, version};
+pub use recent::Recent;
+pub use slot::{SlotAsked, SlotCell, SlotGuard, SlotView, position_of, version};
 
 use super::MAX_WORKERS;
 use super::apart::Apart;
 use super::arena::Arena;
 use super::recording::CellNames;
-use crate::ahead;
 use crate::state::StateReader;
 use index::Index;
 
@@ -41,12 +42,22 @@ const MAX_KEPT: usize = 131_072;
 const RANGE: u32 = 32;
 
 /// A write that is published and not committed yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pending<T> {
     position: u32,
     /// Its transaction is to run again: it will probably write here again, and something else.
     estimate: bool,
     write: T,
+}
+
+/// Who is asked for the state before the block where a cell is made. What cannot be answered yet, and what fails, is asked
+/// again by whoever needs it.
+#[derive(Clone, Copy)]
+pub struct Asked<'r> {
+    /// The state before the block.
+    pub reader: &'r dyn StateReader,
+    /// On whose behalf: the cell's first reader, by position; 0 for none.
+    pub position: u32,
 }
 
 /// What has a cell: an account or a slot.
@@ -57,9 +68,8 @@ trait Named {
     /// Whether the cell is this one's.
     fn is_named(&self, name: Self::Name) -> bool;
 
-    /// Forgets what an earlier block left. Where there is a reader, the state before the block is asked at once: what it
-    /// cannot answer yet is asked again by whoever needs it.
-    fn begin(&self, name: Self::Name, reader: Option<&dyn StateReader>);
+    /// Asks for the memory of a cell that is made soon.
+    fn claim(&self);
 
     /// Adds the name to a hash, word by word.
     fn hash(name: Self::Name, hasher: &mut impl Hasher);
@@ -105,34 +115,57 @@ impl<C: Named + Default> Kind<C> {
         }
     }
 
-    /// The number of a name's cell, made on behalf of a worker.
     #[inline]
-    fn number(&self, worker: usize, name: C::Name, reader: Option<&dyn StateReader>) -> u32 {
+    fn hash(&self, name: C::Name) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         C::hash(name, &mut hasher);
-        self.number_at(worker, name, hasher.finish(), |cell| cell.begin(name, reader))
+        hasher.finish()
     }
 
-    /// The same for a name whose hash is known, and a cell that `begin` makes this name's.
+    /// The number of a name's cell, where the worker has found it before.
     #[inline]
-    fn number_at(&self, worker: usize, name: C::Name, hash: u64, mut begin: impl FnMut(&C)) -> u32 {
+    fn recent(&self, recent: &Recent, name: C::Name, hash: u64) -> Option<u32> {
+        recent.find(hash).filter(|number| self.cells.get(*number).is_named(name))
+    }
+
+    /// The number of a name's cell, made on behalf of a worker if there is none.
+    #[inline]
+    fn number(&self, worker: usize, recent: &mut Recent, name: C::Name, begin: impl FnMut(&C)) -> u32 {
+        let hash = self.hash(name);
+        if let Some(number) = self.recent(recent, name, hash) {
+            return number;
+        }
+        let (number, is_new) = self.number_at(worker, name, hash, begin);
+        // Most names are met once.
+        if !is_new {
+            recent.keep(hash, number);
+        }
+        number
+    }
+
+    /// The same for a name whose hash is known and that was not found lately, and whether a cell was made.
+    #[inline]
+    fn number_at(&self, worker: usize, name: C::Name, hash: u64, mut begin: impl FnMut(&C)) -> (u32, bool) {
         let is_named = |number| self.cells.get(number).is_named(name);
+        let mut is_new = false;
         let mut make = || {
+            is_new = true;
             let taken = &self.taken[worker];
             let count = taken.load(Ordering::Relaxed);
             let number = self.number_of(worker as u32, count);
             // The next one will be needed soon.
             if let Some(next) = self.cells.find(self.number_of(worker as u32, count + 1)) {
-                ahead::fetch(next);
+                next.claim();
             }
             begin(self.cells.get(number));
             taken.store(count + 1, Ordering::Release);
             number
         };
-        self.index.number(hash, is_named, &mut make).unwrap_or_else(|| {
+        let number = self.index.number(hash, is_named, &mut make).unwrap_or_else(|| {
             let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
             *overflow.entry(name).or_insert_with(make)
-        })
+        });
+        (number, is_new)
     }
 
     /// The number of a worker's cell.
@@ -166,15 +199,33 @@ impl Cells {
         self.slots.begin(workers, slots);
     }
 
-    /// The number of an account's cell. Each worker asks in its own name. Where there is a reader, a cell that is made asks
-    /// it at once.
-    pub fn account_number(&self, worker: usize, address: Address, reader: Option<&dyn StateReader>) -> u32 {
-        self.accounts.number(worker, address, reader)
+    /// The number of an account's cell. Each worker asks in its own name, and remembers what it has found before.
+    pub fn account_number(
+        &self,
+        worker: usize,
+        recent: &mut Recent,
+        address: Address,
+        asked: Option<Asked<'_>>,
+    ) -> u32 {
+        self.accounts.number(worker, recent, address, |cell| {
+            let answer = asked.map(|asked| asked.reader.account(address));
+            cell.begin_with(address, answer, asked.map_or(0, |asked| asked.position));
+        })
     }
 
     /// The number of a slot's cell.
-    pub fn slot_number(&self, worker: usize, account: u32, key: U256) -> u32 {
-        self.slots.number(worker, (account, key), None)
+    pub fn slot_number(
+        &self,
+        worker: usize,
+        recent: &mut Recent,
+        account: u32,
+        key: U256,
+        asked: Option<SlotAsked<'_>>,
+    ) -> u32 {
+        self.slots.number(worker, recent, (account, key), |cell| {
+            let value = asked.and_then(|asked| asked.answer(key));
+            cell.begin_with((account, key), value, asked.map_or(0, |asked| asked.asked.position));
+        })
     }
 
     /// An account's cell.

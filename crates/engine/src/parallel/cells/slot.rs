@@ -1,20 +1,24 @@
-//! The cell of a slot.
+//! The cell of a slot: three cache lines, of which a slot that nobody has published needs two. The third one holds the
+//! published write where there is one; more than one are kept elsewhere.
 
 use std::collections::VecDeque;
 use std::hash::Hasher;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use alloy_primitives::{Address, U256};
 use revm::state::AccountId;
 
-use super::words::{Reader, Words};
-use super::{Named, Pending};
+use super::words::{Reader, Sequence};
+use super::{Asked, Named, Pending};
+use crate::ahead;
 use crate::error::Fault;
 use crate::state::{Read, StateReader};
 
 /// A slot's write with its version.
 type SlotWrite = (u32, U256);
+/// Published writes in the order of their positions.
+type Published = VecDeque<Pending<SlotWrite>>;
 
 /// What a slot's reader saw: the value and which write it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,29 +49,47 @@ pub fn position_of(version: u32) -> u32 {
     version >> INCARNATION_BITS
 }
 
-/// What a look without the lock gives: the value, flags and the version.
-const WORDS: usize = 5;
 const LOADED: u64 = 1;
 /// Published writes wait here: what a transaction sees depends on its position.
 const PENDING: u64 = 1 << 1;
+/// Published writes are in the list: there was more than one at some time.
+const LISTED: u64 = 1 << 2;
+/// The one published write is an estimate.
+const ESTIMATE: u64 = 1 << 3;
+/// The version of the committed value.
 const VERSION_SHIFT: u32 = 32;
 
-/// The cell: the slot, and a copy of its committed value to look at without the lock.
+/// The cell. Everything in it is changed under the lock, but for a cell that nobody knows yet; all but the published
+/// writes is looked at without it.
 #[derive(Debug, Default)]
+#[repr(C, align(64))]
 pub struct SlotCell {
-    /// The account's cell and the key.
-    name: [AtomicU64; 5],
-    words: Words<WORDS>,
+    sequence: Sequence,
     reader: Reader,
-    state: Mutex<SlotState>,
+    flags: AtomicU64,
+    now: [AtomicU64; 4],
+    lock: Mutex<()>,
+    /// The account's cell.
+    account: AtomicU32,
+    key: [AtomicU64; 4],
+    before: [AtomicU64; 4],
+    /// The one published write.
+    shown: [AtomicU64; 4],
+    shown_position: AtomicU32,
+    shown_version: AtomicU32,
+    listed: OnceLock<Box<Mutex<Published>>>,
 }
+
+/// Looks leave the third line alone, and commits of what is not published.
+const _: () =
+    assert!(std::mem::offset_of!(SlotCell, key) == 64 && std::mem::offset_of!(SlotCell, shown) == 128);
+const _: () = assert!(size_of::<SlotCell>() == 192);
 
 impl SlotCell {
     /// The slot, locked.
     #[inline]
     pub fn lock(&self) -> SlotGuard<'_> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        SlotGuard { cell: self, state, changed: false }
+        SlotGuard { cell: self, _held: self.lock.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// What every transaction sees, noting the one at `position` as a reader, for an account that was last reset at
@@ -78,28 +100,100 @@ impl SlotCell {
         self.peek(reset)
     }
 
+    /// The same for whoever is no reader.
+    #[inline]
+    pub fn peek(&self, reset: u32) -> Option<SlotView> {
+        let (flags, value) = self.sequence.read(|| (self.flags(), load(&self.now)))?;
+        if flags & PENDING != 0 {
+            return None;
+        }
+        seen_above(reset, value, version_in(flags), false, flags & LOADED != 0)
+    }
+
+    /// The same after the committed prefix.
+    #[inline]
+    pub fn peek_committed(&self, reset: u32) -> Option<SlotView> {
+        let (flags, value) = self.sequence.read(|| (self.flags(), load(&self.now)))?;
+        seen_above(reset, value, version_in(flags), false, flags & LOADED != 0)
+    }
+
+    /// Asks for the memory of a write that is published soon.
+    #[inline]
+    pub fn claim_shown(&self) {
+        ahead::claim(&self.shown);
+    }
+
+    #[inline]
+    fn flags(&self) -> u64 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
     /// The account's cell, and the key.
+    #[inline]
     pub fn name(&self) -> (u32, U256) {
-        let [account, k0, k1, k2, k3] = self.name.each_ref().map(|word| word.load(Ordering::Relaxed));
-        (account as u32, U256::from_limbs([k0, k1, k2, k3]))
+        (self.account.load(Ordering::Relaxed), load(&self.key))
     }
 
     /// Whether a committed transaction wrote it.
     #[inline]
     pub fn is_written(&self) -> bool {
-        self.words.read().is_none_or(|words| words[WORDS - 1] >> VERSION_SHIFT != 0)
+        version_in(self.flags()) != 0
     }
 
-    /// The same for whoever is no reader.
+    /// Whether the state before the block was asked.
     #[inline]
-    pub fn peek(&self, reset: u32) -> Option<SlotView> {
-        let [v0, v1, v2, v3, flags] = self.words.read()?;
-        if flags & PENDING != 0 {
-            return None;
-        }
-        let (value, version) = (U256::from_limbs([v0, v1, v2, v3]), (flags >> VERSION_SHIFT) as u32);
-        seen_above(reset, value, version, false, flags & LOADED != 0)
+    pub fn is_loaded(&self) -> bool {
+        self.flags() & LOADED != 0
     }
+
+    /// Before the block, where it was asked.
+    #[inline]
+    pub fn before(&self) -> U256 {
+        load(&self.before)
+    }
+
+    /// The committed value; `None` where no transaction wrote and nobody asked. Nobody commits meanwhile.
+    #[inline]
+    pub fn committed(&self, reset: u32) -> Option<U256> {
+        let flags = self.flags();
+        let seen = seen_above(reset, load(&self.now), version_in(flags), false, flags & LOADED != 0);
+        seen.map(|view| view.value)
+    }
+
+    /// Makes the cell `name`'s, with what the state before the block said, if it was asked. Nobody knows the cell yet.
+    pub(super) fn begin_with(&self, (account, key): (u32, U256), value: Option<U256>, reader: u32) {
+        if self.flags() & LISTED != 0 {
+            self.listed().clear();
+        }
+        self.account.store(account, Ordering::Relaxed);
+        store(&self.key, key);
+        self.reader.begin(reader);
+        let before = value.unwrap_or_default();
+        store(&self.before, before);
+        store(&self.now, before);
+        self.flags.store(if value.is_some() { LOADED } else { 0 }, Ordering::Relaxed);
+    }
+
+    fn listed(&self) -> MutexGuard<'_, Published> {
+        self.listed.get_or_init(Box::default).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[inline]
+fn load(words: &[AtomicU64; 4]) -> U256 {
+    U256::from_limbs(words.each_ref().map(|word| word.load(Ordering::Relaxed)))
+}
+
+#[inline]
+fn store(words: &[AtomicU64; 4], value: U256) {
+    for (word, limb) in words.iter().zip(value.as_limbs()) {
+        word.store(*limb, Ordering::Relaxed);
+    }
+}
+
+#[inline]
+fn version_in(flags: u64) -> u32 {
+    (flags >> VERSION_SHIFT) as u32
 }
 
 impl Named for SlotCell {
@@ -107,30 +201,42 @@ impl Named for SlotCell {
 
     #[inline]
     fn is_named(&self, name: Self::Name) -> bool {
-        self.name
-            .iter()
-            .zip(words_of_name(name))
-            .all(|(word, of_name)| word.load(Ordering::Relaxed) == of_name)
-    }
-
-    fn begin(&self, name: Self::Name, _reader: Option<&dyn StateReader>) {
-        for (word, of_name) in self.name.iter().zip(words_of_name(name)) {
-            word.store(of_name, Ordering::Relaxed);
-        }
-        self.reader.clear();
-        self.lock().begin(name.0, name.1);
+        self.name() == name
     }
 
     #[inline]
-    fn hash(name: Self::Name, hasher: &mut impl Hasher) {
-        words_of_name(name).into_iter().for_each(|word| hasher.write_u64(word));
+    fn claim(&self) {
+        ahead::claim(&self.sequence);
+        ahead::claim(&self.key);
+    }
+
+    #[inline]
+    fn hash((account, key): Self::Name, hasher: &mut impl Hasher) {
+        hasher.write_u64(account.into());
+        key.as_limbs().iter().for_each(|word| hasher.write_u64(*word));
     }
 }
 
-#[inline]
-fn words_of_name((account, key): (u32, U256)) -> [u64; 5] {
-    let [k0, k1, k2, k3] = key.into_limbs();
-    [u64::from(account), k0, k1, k2, k3]
+/// A slot's state before the block, asked where its cell is made.
+#[derive(Clone, Copy)]
+pub struct SlotAsked<'r> {
+    /// Whom.
+    pub asked: Asked<'r>,
+    /// Its account.
+    pub address: Address,
+    /// The reader's own name for the account.
+    pub hint: Option<AccountId>,
+}
+
+impl SlotAsked<'_> {
+    /// The value, unless that takes longer: then it is asked again by whoever needs it, as is what failed.
+    #[inline]
+    pub(super) fn answer(&self, key: U256) -> Option<U256> {
+        match self.asked.reader.storage(self.address, self.hint, key) {
+            Ok(Read::Ready(value)) => Some(value),
+            _ => None,
+        }
+    }
 }
 
 /// A version as it is seen above a reset.
@@ -143,47 +249,14 @@ fn seen_above(reset: u32, value: U256, version: u32, estimate: bool, loaded: boo
     (version != 0 || loaded).then_some(SlotView { value, version, estimate })
 }
 
-/// A slot, locked. Whatever is changed is there for those who look without the lock when the guard goes.
+/// A slot, locked.
 #[derive(Debug)]
 pub struct SlotGuard<'c> {
     cell: &'c SlotCell,
-    state: MutexGuard<'c, SlotState>,
-    changed: bool,
-}
-
-impl std::ops::Deref for SlotGuard<'_> {
-    type Target = SlotState;
-
-    #[inline]
-    fn deref(&self) -> &SlotState {
-        &self.state
-    }
-}
-
-impl std::ops::DerefMut for SlotGuard<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut SlotState {
-        self.changed = true;
-        &mut self.state
-    }
-}
-
-impl Drop for SlotGuard<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.show();
-    }
+    _held: MutexGuard<'c, ()>,
 }
 
 impl SlotGuard<'_> {
-    /// Shows what changed.
-    #[inline]
-    fn show(&mut self) {
-        if std::mem::take(&mut self.changed) {
-            self.cell.words.write(self.state.words());
-        }
-    }
-
     /// The latest write below `position`, for an account that was last reset at `reset`. `None`: the state before the
     /// block must be asked first.
     #[inline]
@@ -192,72 +265,21 @@ impl SlotGuard<'_> {
         self.at(position, reset)
     }
 
-    /// The highest position above that may have seen something else than what is written now at `position`: whoever is
-    /// above the next writer has seen that one's value.
-    fn readers_above(&mut self, position: u32, is_news: bool) -> Option<u32> {
-        if !is_news {
-            return None;
+    /// The version that a transaction at `position` would see now, and whether it is to be written again.
+    #[inline]
+    pub fn version_at(&self, position: u32, reset: u32) -> (u32, bool) {
+        self.at(position, reset).map_or((0, false), |view| (view.version, view.estimate))
+    }
+
+    #[inline]
+    fn at(&self, position: u32, reset: u32) -> Option<SlotView> {
+        let flags = self.flags();
+        let is_loaded = flags & LOADED != 0;
+        if let Some(found) = self.last_below(flags, position) {
+            let (version, value) = found.write;
+            return seen_above(reset, value, version, found.estimate, is_loaded);
         }
-        self.show();
-        let next = self.pending.iter().map(|pending| pending.position).find(|next| *next > position);
-        self.cell.reader.above(position).map(|reader| reader.min(next.unwrap_or(u32::MAX)))
-    }
-
-    /// A published write's transaction is to run again. Gives the highest reader above.
-    pub fn mark_estimate(&mut self, position: u32) -> Option<u32> {
-        let found = self.pending.iter_mut().find(|pending| pending.position == position)?;
-        found.estimate = true;
-        self.readers_above(position, true)
-    }
-
-    /// Publishes a write. An equal value of an earlier incarnation keeps its version, so that who read it stays valid.
-    pub fn publish(&mut self, position: u32, incarnation: usize, value: U256) -> Option<u32> {
-        let is_news = self.insert(position, incarnation, value);
-        self.readers_above(position, is_news)
-    }
-
-    /// Takes back what an earlier incarnation published.
-    pub fn withdraw(&mut self, position: u32) -> Option<u32> {
-        let count = self.pending.len();
-        self.pending.retain(|pending| pending.position != position);
-        let is_news = self.pending.len() != count;
-        self.readers_above(position, is_news)
-    }
-
-    /// Makes a write part of the block.
-    pub fn commit(&mut self, position: u32, incarnation: usize, value: U256) -> Option<u32> {
-        let is_news = self.apply(position, incarnation, value);
-        self.readers_above(position, is_news)
-    }
-}
-
-/// A storage slot.
-#[derive(Debug, Default)]
-pub struct SlotState {
-    /// The cell of its account.
-    pub account: u32,
-    /// Its key.
-    pub key: U256,
-    loaded: bool,
-    /// Before the block, where it was asked.
-    pub before: U256,
-    now: U256,
-    version: u32,
-    pending: VecDeque<Pending<SlotWrite>>,
-}
-
-impl SlotState {
-    fn begin(&mut self, account: u32, key: U256) {
-        let pending = std::mem::take(&mut self.pending);
-        *self = Self { account, key, pending, ..Self::default() };
-        self.pending.clear();
-    }
-
-    fn words(&self) -> [u64; WORDS] {
-        let [v0, v1, v2, v3] = self.now.into_limbs();
-        let loaded = if self.loaded { LOADED } else { 0 };
-        let pending = if self.pending.is_empty() { 0 } else { PENDING };
-        [v0, v1, v2, v3, u64::from(self.version) << VERSION_SHIFT | loaded | pending]
+        seen_above(reset, load(&self.cell.now), version_in(flags), false, is_loaded)
     }
 
     /// Asks the state before the block, once.
@@ -267,16 +289,19 @@ impl SlotState {
         address: Address,
         hint: Option<AccountId>,
     ) -> Result<Read<()>, Fault> {
-        if self.loaded {
+        let flags = self.cell.flags();
+        if flags & LOADED != 0 {
             return Ok(Read::Ready(()));
         }
-        match reader.storage(address, hint, self.key)? {
+        match reader.storage(address, hint, load(&self.cell.key))? {
             Read::Ready(value) => {
-                self.before = value;
-                if self.version == 0 {
-                    self.now = value;
-                }
-                self.loaded = true;
+                store(&self.cell.before, value);
+                self.cell.sequence.write(|| {
+                    if version_in(flags) == 0 {
+                        store(&self.cell.now, value);
+                    }
+                    self.cell.flags.store(flags | LOADED, Ordering::Relaxed);
+                });
                 Ok(Read::Ready(()))
             }
             Read::Pending(ticket) => Ok(Read::Pending(ticket)),
@@ -284,66 +309,223 @@ impl SlotState {
     }
 
     #[inline]
-    fn at(&self, position: u32, reset: u32) -> Option<SlotView> {
-        let written = self.pending.iter().rev().find(|pending| pending.position < position);
-        let (version, value, estimate) = match written {
-            Some(Pending { write: (version, value), estimate, .. }) => (*version, *value, *estimate),
-            None => (self.version, self.now, false),
-        };
-        seen_above(reset, value, version, estimate, self.loaded)
+    fn flags(&self) -> u64 {
+        self.cell.flags()
     }
 
-    /// The version that a transaction at `position` would see now, and whether it is to be written again.
+    fn show_flags(&self, flags: u64) {
+        self.cell.sequence.write(|| self.cell.flags.store(flags, Ordering::Relaxed));
+    }
+
+    /// The one published write.
     #[inline]
-    pub fn version_at(&self, position: u32, reset: u32) -> (u32, bool) {
-        self.at(position, reset).map_or((0, false), |view| (view.version, view.estimate))
+    fn shown(&self, flags: u64) -> Option<Pending<SlotWrite>> {
+        (flags & (PENDING | LISTED) == PENDING).then(|| Pending {
+            position: self.cell.shown_position.load(Ordering::Relaxed),
+            estimate: flags & ESTIMATE != 0,
+            write: (self.cell.shown_version.load(Ordering::Relaxed), load(&self.cell.shown)),
+        })
     }
 
-    /// Inserts a published write. Whether readers may have seen something else.
-    fn insert(&mut self, position: u32, incarnation: usize, value: U256) -> bool {
-        let place = self.pending.partition_point(|pending| pending.position < position);
+    /// The last published write below a position.
+    #[inline]
+    fn last_below(&self, flags: u64, position: u32) -> Option<Pending<SlotWrite>> {
+        if flags & LISTED == 0 {
+            return self.shown(flags).filter(|it| it.position < position);
+        }
+        self.cell.listed().iter().rev().find(|it| it.position < position).cloned()
+    }
+
+    /// The highest position above that may have seen something else than what is written now at `position`: whoever is
+    /// above the next writer has seen that one's value.
+    fn readers_above(&self, position: u32, is_news: bool) -> Option<u32> {
+        if !is_news {
+            return None;
+        }
+        let reader = self.cell.reader.above(position)?;
+        let flags = self.flags();
+        let next = if flags & LISTED == 0 {
+            self.shown(flags).map(|it| it.position).filter(|next| *next > position)
+        } else {
+            self.cell.listed().iter().map(|it| it.position).find(|next| *next > position)
+        };
+        Some(reader.min(next.unwrap_or(u32::MAX)))
+    }
+
+    /// A published write's transaction is to run again. Gives the highest reader above.
+    pub fn mark_estimate(&mut self, position: u32) -> Option<u32> {
+        let flags = self.flags();
+        if flags & LISTED == 0 {
+            self.shown(flags).filter(|it| it.position == position)?;
+            self.show_flags(flags | ESTIMATE);
+        } else {
+            self.cell.listed().iter_mut().find(|it| it.position == position)?.estimate = true;
+        }
+        self.readers_above(position, true)
+    }
+
+    /// Publishes a write. An equal value of an earlier incarnation keeps its version, so that who read it stays valid.
+    pub fn publish(&mut self, position: u32, incarnation: usize, value: U256) -> Option<u32> {
         let write = (version(position, incarnation), value);
-        let new = Pending { position, estimate: false, write };
-        match self.pending.get_mut(place) {
-            Some(old) if old.position == position => {
+        let is_news = self.insert(Pending { position, estimate: false, write });
+        self.readers_above(position, is_news)
+    }
+
+    /// Takes back what an earlier incarnation published.
+    pub fn withdraw(&mut self, position: u32) -> Option<u32> {
+        let (removed, left) = self.take(self.flags(), position);
+        self.show_flags(left);
+        self.readers_above(position, removed.is_some())
+    }
+
+    /// Makes a write part of the block.
+    pub fn commit(&mut self, position: u32, incarnation: usize, value: U256) -> Option<u32> {
+        let (removed, left) = self.take(self.flags(), position);
+        let (committed, is_news) = match removed {
+            Some((published, old)) if old == value => (published, false),
+            _ => (version(position, incarnation), true),
+        };
+        let cell = self.cell;
+        cell.sequence.write(|| {
+            store(&cell.now, value);
+            let flags = left & u64::from(u32::MAX) | u64::from(committed) << VERSION_SHIFT;
+            cell.flags.store(flags, Ordering::Relaxed);
+        });
+        self.readers_above(position, is_news)
+    }
+
+    /// Inserts a published write and shows that there is one. Whether readers may have seen something else.
+    fn insert(&mut self, new: Pending<SlotWrite>) -> bool {
+        let flags = self.flags();
+        let only = self.shown(flags);
+        if flags & LISTED == 0 && only.as_ref().is_none_or(|old| old.position == new.position) {
+            let is_news = only.is_none_or(|old| old.write.1 != new.write.1);
+            // An equal value keeps its version.
+            if is_news {
+                let cell = self.cell;
+                cell.shown_position.store(new.position, Ordering::Relaxed);
+                cell.shown_version.store(new.write.0, Ordering::Relaxed);
+                store(&cell.shown, new.write.1);
+            }
+            self.show_flags(flags & !ESTIMATE | PENDING);
+            return is_news;
+        }
+        let mut listed = self.cell.listed();
+        listed.extend(only);
+        let place = listed.partition_point(|it| it.position < new.position);
+        match listed.get_mut(place) {
+            Some(old) if old.position == new.position => {
                 old.estimate = false;
-                if old.write.1 == value {
+                if old.write.1 == new.write.1 {
                     return false;
                 }
                 *old = new;
             }
-            _ => self.pending.insert(place, new),
+            _ => listed.insert(place, new),
         }
+        drop(listed);
+        self.show_flags(flags & !ESTIMATE | PENDING | LISTED);
         true
     }
 
-    /// Applies a committed write. Whether readers may have seen something else.
-    fn apply(&mut self, position: u32, incarnation: usize, value: U256) -> bool {
-        let mut committed = version(position, incarnation);
-        let mut is_news = true;
-        let place = self.pending.iter().position(|pending| pending.position == position);
-        let removed = place.and_then(|place| self.pending.remove(place)).map(|pending| pending.write);
-        if let Some((published, old)) = removed
-            && old == value
-        {
-            committed = published;
-            is_news = false;
+    /// Takes a published write out. Gives the flags without it, which are not shown yet.
+    #[inline]
+    fn take(&mut self, flags: u64, position: u32) -> (Option<SlotWrite>, u64) {
+        if flags & LISTED == 0 {
+            let found = self.shown(flags).filter(|it| it.position == position);
+            let left = if found.is_some() { flags & !(PENDING | ESTIMATE) } else { flags };
+            return (found.map(|it| it.write), left);
         }
-        self.now = value;
-        self.version = committed;
-        is_news
+        let mut listed = self.cell.listed();
+        let place = listed.iter().position(|it| it.position == position);
+        let removed = place.and_then(|place| listed.remove(place)).map(|it| it.write);
+        (removed, if listed.is_empty() { flags & !(PENDING | LISTED) } else { flags })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const POSITIONS: u32 = 6;
+
+    /// The published writes in a plain map, where the cell keeps one apart from several.
+    #[derive(Default)]
+    struct Plain {
+        committed: (u32, U256),
+        published: BTreeMap<u32, (u32, U256, bool)>,
     }
 
-    /// The committed value; `None` where no transaction wrote and nobody asked.
-    pub fn committed(&self, reset: u32) -> Option<U256> {
-        if position_of(self.version) < reset {
-            return Some(U256::ZERO);
+    impl Plain {
+        fn at(&self, position: u32) -> SlotView {
+            let (version, value) = self.committed;
+            let (version, value, estimate) = self
+                .published
+                .range(..position)
+                .next_back()
+                .map_or((version, value, false), |(_, write)| *write);
+            SlotView { value, version, estimate }
         }
-        (self.version != 0 || self.loaded).then_some(self.now)
+
+        fn publish(&mut self, position: u32, incarnation: usize, value: U256) {
+            let kept = self.published.get(&position).filter(|(_, old, _)| *old == value);
+            let version = kept.map_or(version(position, incarnation), |(version, ..)| *version);
+            self.published.insert(position, (version, value, false));
+        }
+
+        fn commit(&mut self, position: u32, incarnation: usize, value: U256) {
+            let kept = self.published.remove(&position).filter(|(_, old, _)| *old == value);
+            self.committed = (kept.map_or(version(position, incarnation), |(version, ..)| version), value);
+        }
     }
 
-    /// Whether the state before the block was asked.
-    pub fn is_loaded(&self) -> bool {
-        self.loaded
+    #[test]
+    fn one_published_write_and_several_are_seen_alike() {
+        let cell = SlotCell::default();
+        let (mut seed, mut alone, mut several) = (7u64, 0, 0);
+        let mut below = |bound: u32| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) as u32 % bound
+        };
+        for _ in 0..2_000 {
+            cell.begin_with((1, U256::from(2)), Some(U256::ZERO), 0);
+            let mut plain = Plain::default();
+            let mut head = 1;
+            while head <= POSITIONS {
+                let (position, value) = (head + below(POSITIONS + 1 - head), U256::from(below(2)));
+                let incarnation = below(3) as usize;
+                match below(5) {
+                    0 | 1 => {
+                        cell.lock().publish(position, incarnation, value);
+                        plain.publish(position, incarnation, value);
+                    }
+                    2 => {
+                        cell.lock().withdraw(position);
+                        plain.published.remove(&position);
+                    }
+                    3 => {
+                        cell.lock().mark_estimate(position);
+                        plain.published.entry(position).and_modify(|write| write.2 = true);
+                    }
+                    _ => {
+                        cell.lock().commit(head, incarnation, value);
+                        plain.commit(head, incarnation, value);
+                        head += 1;
+                    }
+                }
+                for position in head..=POSITIONS + 1 {
+                    assert_eq!(cell.lock().at(position, 0), Some(plain.at(position)));
+                }
+                let (version, value) = plain.committed;
+                let committed = SlotView { value, version, estimate: false };
+                assert_eq!(cell.peek_committed(0), Some(committed));
+                assert_eq!(cell.peek(0), plain.published.is_empty().then_some(committed));
+                alone += usize::from(plain.published.len() == 1);
+                several += usize::from(plain.published.len() > 1);
+            }
+        }
+        assert!(alone > 1_000 && several > 1_000, "{alone} {several}");
     }
 }

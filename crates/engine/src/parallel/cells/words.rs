@@ -2,7 +2,7 @@
 //! and few change (a router's code hash, a token's balance slot) then stays in the caches of all workers, where taking a
 //! lock would carry its cache line from one to the other at every look.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// The lock's count.
 #[derive(Debug, Default)]
@@ -34,40 +34,11 @@ impl Sequence {
     }
 }
 
-/// The words.
-#[derive(Debug)]
-pub struct Words<const N: usize> {
-    sequence: Sequence,
-    words: [AtomicU64; N],
-}
-
-impl<const N: usize> Default for Words<N> {
-    fn default() -> Self {
-        Self { sequence: Sequence::default(), words: [const { AtomicU64::new(0) }; N] }
-    }
-}
-
-impl<const N: usize> Words<N> {
-    /// The words as they were at some moment during the call. `None` where they changed meanwhile: take the lock.
-    #[inline]
-    pub fn read(&self) -> Option<[u64; N]> {
-        self.sequence.read(|| std::array::from_fn(|at| self.words[at].load(Ordering::Relaxed)))
-    }
-
-    /// Changes them. The caller holds the cell's lock.
-    #[inline]
-    pub fn write(&self, words: [u64; N]) {
-        self.sequence.write(|| {
-            for (place, word) in self.words.iter().zip(words) {
-                place.store(word, Ordering::Relaxed);
-            }
-        });
-    }
-}
-
 /// Readers are noted by the end of a stretch of positions, so that most of a stretch finds itself noted already and
 /// leaves the cache line alone.
 const STRETCH: u32 = 16;
+/// The stretch of a cell that many read: each is twice as long as the one before.
+const LONGEST_STRETCH: u32 = 256;
 
 /// The highest position that may have looked at a cell.
 #[derive(Debug, Default)]
@@ -78,8 +49,11 @@ impl Reader {
     /// note and the look at the sequence are in one order with the writer's fence.
     #[inline]
     pub fn note(&self, position: u32) {
-        if self.0.load(Ordering::SeqCst) < position {
-            self.0.fetch_max(position | (STRETCH - 1), Ordering::SeqCst);
+        let noted = self.0.load(Ordering::SeqCst);
+        if noted < position {
+            // Ones to the end, and one more.
+            let longer = (noted ^ (noted + 1)) & (LONGEST_STRETCH - 1);
+            self.0.fetch_max(position | longer | (STRETCH - 1), Ordering::SeqCst);
         }
     }
 
@@ -91,30 +65,39 @@ impl Reader {
         (reader > position).then_some(reader)
     }
 
-    /// Forgets them. Nobody else looks.
-    pub fn clear(&self) {
-        self.0.store(0, Ordering::Relaxed);
+    /// Forgets them but for the first one; 0 for none. Nobody else looks.
+    pub fn begin(&self, first: u32) {
+        let noted = if first == 0 { 0 } else { first | (STRETCH - 1) };
+        self.0.store(noted, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+
     use super::*;
 
     #[test]
     fn words_are_never_torn() {
-        let words = Words::<5>::default();
+        let sequence = Sequence::default();
+        let words: [AtomicU64; 5] = Default::default();
+        let read = || sequence.read(|| words.each_ref().map(|word| word.load(Ordering::Relaxed)));
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..100_000u64).for_each(|round| words.write([round; 5])));
+            scope.spawn(|| {
+                for round in 0..100_000 {
+                    sequence.write(|| words.iter().for_each(|word| word.store(round, Ordering::Relaxed)));
+                }
+            });
             let mut seen = 0;
             for _ in 0..100_000 {
-                let Some(found) = words.read() else { continue };
+                let Some(found) = read() else { continue };
                 assert!(found.iter().all(|word| *word == found[0]), "{found:?}");
                 assert!(found[0] >= seen);
                 seen = found[0];
             }
         });
-        assert_eq!(words.read(), Some([99_999; 5]));
+        assert_eq!(read(), Some([99_999; 5]));
     }
 
     #[test]
@@ -125,7 +108,23 @@ mod tests {
         assert_eq!(reader.above(5), Some(STRETCH - 1));
         reader.note(STRETCH - 1);
         assert_eq!(reader.above(STRETCH - 1), None);
-        reader.note(STRETCH);
+        reader.begin(STRETCH);
         assert_eq!(reader.above(STRETCH), Some(2 * STRETCH - 1));
+        reader.begin(0);
+        assert_eq!(reader.above(0), None);
+    }
+
+    #[test]
+    fn a_cell_that_many_read_is_noted_seldom() {
+        let reader = Reader::default();
+        let mut notes = 0;
+        for position in 1..10_000 {
+            let before = reader.above(0);
+            reader.note(position);
+            let noted = reader.above(0).unwrap();
+            assert!((position..position + LONGEST_STRETCH).contains(&noted));
+            notes += usize::from(before != Some(noted));
+        }
+        assert!(notes < 10_000 / LONGEST_STRETCH as usize + 10, "{notes}");
     }
 }

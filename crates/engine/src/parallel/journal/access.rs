@@ -216,7 +216,8 @@ impl Observation<'_> {
         state_clear: bool,
         at_commit: bool,
     ) -> Result<(), Conflict> {
-        match cell.peek() {
+        // At the commit nothing below is published that is not committed.
+        match if at_commit { cell.peek_committed() } else { cell.peek() } {
             Some(fields) if self.stale_field(&fields, at_commit).is_none() => Ok(()),
             _ => self.check_locked(&cell.lock(), position, state_clear, at_commit),
         }
@@ -243,8 +244,11 @@ pub(super) fn check_slot(
     seen: u32,
     reset: u32,
     position: u32,
+    at_commit: bool,
 ) -> Result<(), Conflict> {
-    if cells.slot_cell(slot).peek(reset).is_some_and(|view| view.version == seen) {
+    let shared = cells.slot_cell(slot);
+    let now = if at_commit { shared.peek_committed(reset) } else { shared.peek(reset) };
+    if now.is_some_and(|view| view.version == seen) {
         return Ok(());
     }
     let cell = cells.slot(slot);
@@ -252,8 +256,8 @@ pub(super) fn check_slot(
     if version == seen && !estimate {
         return Ok(());
     }
-    let (account, key) = (cell.account, cell.key);
     drop(cell);
+    let (account, key) = shared.name();
     let address = cells.account_cell(account).name();
     Err(Conflict { location: Location::Slot(address, key), by: position_of(version) })
 }
@@ -278,6 +282,12 @@ impl AccountAccess {
     fn saw_estimate(&self, cell: &AccountGuard<'_>, position: u32) -> bool {
         self.observed & ASSUMED == 0
             && cell.estimate_below(position).is_some_and(|(_, fields)| fields & self.observed != 0)
+    }
+
+    /// Whether a write is what every transaction does to its sender. A later one of the same sender takes nonce and funds
+    /// for granted, and others hardly look at them.
+    fn is_senders_move(&self, write: &AccountWrite) -> bool {
+        self.observed & ASSUMED != 0 && write.is_move()
     }
 
     fn moves_balance(&self) -> bool {
@@ -349,7 +359,7 @@ impl Accesses {
         }
         for access in &self.slots {
             if let Some(seen) = access.seen {
-                check_slot(cells, access.cell, seen, access.reset, position)?;
+                check_slot(cells, access.cell, seen, access.reset, position, at_commit)?;
             }
         }
         Ok(())
@@ -385,7 +395,7 @@ impl Accesses {
     ) -> News {
         let mut news = News::default();
         for access in &self.accounts {
-            if let Some(write) = &access.write {
+            if let Some(write) = access.write.as_ref().filter(|write| !access.is_senders_move(write)) {
                 news.of_account(access.cell, cells.account(access.cell).publish(position, write));
                 published.accounts.push(access.cell);
             }

@@ -9,7 +9,7 @@ use revm::state::{AccountStatus, Bytecode, EvmStorageSlot, TransactionId};
 use super::undo::Undo;
 use super::{Entry, FieldJournal, Load, Mode, NO_CELL, SharedView, Slot};
 use crate::error::Fault;
-use crate::parallel::cells::{Fields, position_of};
+use crate::parallel::cells::{Asked, Fields, SlotAsked, position_of};
 use crate::parallel::observed;
 use crate::parallel::recorder::{self, Recorder};
 use crate::state::{Read, reader::MAX_WAITS_PER_READ};
@@ -58,7 +58,11 @@ impl<'a> FieldJournal<'a> {
         let SharedView { cells, worker, reader, .. } = self.database;
         new.cell = match self.foreseen.number(self.position, address) {
             Some(number) => number,
-            None => cells.account_number(worker, address, Some(reader)),
+            None => {
+                let position = if self.mode == Mode::Final { 0 } else { self.position };
+                let asked = Some(Asked { reader, position });
+                cells.account_number(worker, &mut self.recent_accounts, address, asked)
+            }
         };
         self.look_at(entry)?;
         let entry = self.known.push(address);
@@ -190,8 +194,16 @@ impl<'a> FieldJournal<'a> {
         let (cell, mut value, version) = if owner.account.is_created_locally() {
             (NO_CELL, U256::ZERO, None)
         } else {
-            let cell = self.database.cells.slot_number(self.database.worker, account, key);
-            let shared = self.database.cells.slot_cell(cell);
+            let SharedView { cells, worker, reader, .. } = self.database;
+            let first = if self.mode == Mode::Final { 0 } else { position };
+            // Below a reset the state is not asked.
+            let asked = (reset == 0).then(|| SlotAsked {
+                asked: Asked { reader, position: first },
+                address,
+                hint: cells.account_cell(account).hint(),
+            });
+            let cell = cells.slot_number(worker, &mut self.recent_slots, account, key, asked);
+            let shared = cells.slot_cell(cell);
             let looked =
                 if self.mode == Mode::Final { shared.peek(reset) } else { shared.look(position, reset) };
             let view = match looked {

@@ -20,7 +20,7 @@ use revm::context_interface::journaled_state::JournalLoadError;
 use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, AccountInfo, Bytecode, EvmState, EvmStorageSlot, TransientStorage};
 
-use super::cells::{Cells, Fields, Foreseen};
+use super::cells::{Cells, Fields, Foreseen, Recent};
 use super::interleave::Turns;
 use super::observed;
 use crate::error::Fault;
@@ -145,6 +145,9 @@ pub struct FieldJournal<'a> {
     codes: HashMap<u32, (B256, Bytecode)>,
     /// Accounts of the transactions that come next.
     pub(super) foreseen: Foreseen,
+    /// Accounts and slots that this worker has found before.
+    pub(super) recent_accounts: Recent,
+    recent_slots: Recent,
     undo: Vec<Undo>,
     transient: TransientStorage,
     logs: Vec<Log>,
@@ -216,6 +219,8 @@ impl<'a> FieldJournal<'a> {
             slots,
             codes,
             foreseen: Foreseen::default(),
+            recent_accounts: Recent::default(),
+            recent_slots: Recent::default(),
             undo: Vec::new(),
             transient: TransientStorage::default(),
             logs: Vec::new(),

@@ -5,7 +5,7 @@ use revm::primitives::hardfork::SpecId;
 use revm::state::{Account, AccountStatus};
 
 use super::access::{Accesses, AccountAccess, Conflict, Observation, Published, SlotAccess, check_slot};
-use super::{Entry, FieldJournal, HALF, NO_CELL};
+use super::{Entry, FieldJournal, HALF, NO_CELL, SharedView};
 use crate::error::Fault;
 use crate::parallel::cells::{AccountWrite, Delta, Life, position_of};
 use crate::parallel::news::News;
@@ -98,7 +98,7 @@ impl FieldJournal<'_> {
             for slot in &self.slots {
                 if let Some(seen) = slot.version {
                     let reset = self.entries[slot.entry as usize].seen.reset;
-                    check_slot(cells, slot.cell, seen, reset, position)?;
+                    check_slot(cells, slot.cell, seen, reset, position, true)?;
                 }
             }
         }
@@ -164,7 +164,13 @@ impl FieldJournal<'_> {
                 continue;
             }
             if slot.cell == NO_CELL {
-                slot.cell = cells.slot_number(self.database.worker, owner.cell, slot.key);
+                slot.cell = cells.slot_number(
+                    self.database.worker,
+                    &mut self.recent_slots,
+                    owner.cell,
+                    slot.key,
+                    None,
+                );
             }
             news.of_slot(slot.cell, cells.slot(slot.cell).commit(position, incarnation, value));
         }
@@ -185,7 +191,12 @@ impl FieldJournal<'_> {
                 continue;
             }
             if slot.cell == NO_CELL {
-                slot.cell = self.database.cells.slot_number(self.database.worker, owner.cell, slot.key);
+                let SharedView { cells, worker, .. } = self.database;
+                slot.cell = cells.slot_number(worker, &mut self.recent_slots, owner.cell, slot.key, None);
+            }
+            if write.is_some() {
+                // It is probably published before it is committed.
+                self.database.cells.slot_cell(slot.cell).claim_shown();
             }
             let seen = slot.version.filter(|_| recorder::is_on(Recorder::Slot));
             let (reset, before) = (owner.seen.reset, value.original_value);
