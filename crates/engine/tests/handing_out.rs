@@ -109,6 +109,52 @@ fn a_chain_is_told_by_what_ran_ahead() {
 }
 
 #[test]
+fn a_chain_does_not_follow_what_ran_ahead_before_it_was_found() {
+    let mut machine = Scheduler::new(9, 2, &|_| 1);
+    machine.set_groups((0..9).map(|tx| [2 * tx, 1]).collect());
+    for tx in 0..6 {
+        assert_eq!(machine.next_task(0), task(tx, 0, tx == 0));
+    }
+    for tx in 1..6 {
+        assert_eq!(machine.finish(tx), Finish::Publish);
+        assert!(!machine.published(tx));
+    }
+    for tx in [1, 2] {
+        assert!(machine.invalidate(tx));
+        machine.conflicted(tx, tx - 1);
+    }
+    assert_eq!(machine.next_task(1), Task::Idle, "what 5 saw is stale, as far as anybody knows");
+    assert_eq!([1, 2, 6, 7, 8].map(|tx| machine.phase(tx)), [Phase::Blocked; 5]);
+    assert_eq!(machine.finish(0), Finish::Commit);
+    for tx in [1, 2] {
+        assert_eq!(machine.committed(), None);
+        assert_eq!(machine.take_head(&|_| false), Some((tx, 1)));
+    }
+    for tx in [3, 4, 5] {
+        assert_eq!(machine.committed(), Some(tx));
+    }
+    assert_eq!(machine.committed(), None);
+    assert_eq!(machine.next_task(1), task(6, 0, true));
+    assert_eq!(machine.finish(6), Finish::Commit);
+}
+
+#[test]
+fn what_was_handed_out_with_others_may_begin_at_the_head() {
+    let mut machine = Scheduler::new(40, 2, &|_| 1);
+    assert_eq!(machine.next_task(0), task(0, 0, true));
+    assert_eq!([(); 2].map(|()| machine.begin_next(&|_| true)), [Some(1), Some(2)]);
+    assert_eq!(machine.finish(0), Finish::Commit);
+    assert_eq!(machine.committed(), None);
+    machine.began_at_head(1);
+    assert_eq!(machine.finish(2), Finish::Publish);
+    assert!(!machine.published(2));
+    assert_eq!(machine.finish(1), Finish::Commit);
+    assert_eq!(machine.committed(), Some(2));
+    assert_eq!(machine.committed(), None);
+    assert_eq!([1, 2].map(|tx| machine.is_kept(tx)), [false, true]);
+}
+
+#[test]
 fn what_is_ready_is_claimed_together_and_given_back_where_one_does_not_hold() {
     let mut machine = Scheduler::new(6, 2, &|_| 1);
     for tx in 0..5 {

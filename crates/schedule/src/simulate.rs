@@ -242,6 +242,9 @@ impl Run {
         if let Some((tx, incarnation)) = self.runs.take_put_off(worker) {
             self.tell_end(time, worker, tx, incarnation);
         } else if let Some(tx) = self.runs.next(worker) {
+            if self.scheduler.head() == tx {
+                self.scheduler.began_at_head(tx);
+            }
             self.begin(time, worker, tx, 0);
         } else if let Some(next) = self.runs.tell(worker, &mut self.scheduler) {
             // The last one of the run stopped at an estimate.

@@ -7,11 +7,13 @@ mod options;
 mod prediction;
 mod report;
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 
 use solder_bench::data::{DataFolder, measured_blocks, measured_contracts};
 use solder_bench::failure::Failure;
 use solder_bench::provenance::cores;
+use solder_bench::round_trip;
 use solder_bench::workloads::{Family, Workload};
 
 use measure::{Measured, measure};
@@ -59,7 +61,9 @@ fn run(options: &Options) -> Result<Report, Failure> {
     let data = DataFolder::find();
     let mut report = Report::default();
     eprintln!("{} cores; workers {:?}; {} repeats", cores(), options.workers, options.repeats);
+    let round_trips = RefCell::new(Vec::new());
     let progress = |workload: &Workload, shown: bool| -> Result<Measured, Failure> {
+        round_trips.borrow_mut().push(round_trip::nanoseconds());
         let measured = measure(workload, options.repeats, &options.workers)?;
         if shown {
             eprintln!("{}", report::line(&measured, options));
@@ -85,6 +89,7 @@ fn run(options: &Options) -> Result<Report, Failure> {
         Some(name) if report.is_empty() => Err(Failure::Nothing(name.clone())),
         _ => {
             report.predict(options);
+            report.round_trips = round_trips.into_inner();
             Ok(report)
         }
     }

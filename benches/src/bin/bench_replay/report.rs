@@ -24,6 +24,8 @@ pub struct Report {
     pub blocks: Vec<Measured>,
     /// Generated blocks.
     pub generated: Vec<Measured>,
+    /// Nanoseconds that a cache line took between two threads and back, before each block.
+    pub round_trips: Vec<f64>,
     predictions: Vec<Prediction>,
     outlook: Vec<Outlook>,
 }
@@ -98,6 +100,9 @@ impl Report {
         if let Some(overhead) = self.schedule_overhead(options) {
             eprintln!("recording the schedule adds {:.1} %", overhead * 100.0);
         }
+        if let Some([least, median, most]) = self.round_trip() {
+            eprintln!("a cache line's round trip: {least:.0} to {most:.0} ns, median {median:.0}");
+        }
     }
 
     fn print_predictions(&self) {
@@ -157,6 +162,7 @@ impl Report {
             "statistic": "minimum",
             "allocator": provenance::allocator(),
             "cores": provenance::cores(),
+            "round_trip_nanoseconds": self.round_trip(),
             "workers": options.workers,
             "blocks": self.blocks.len(),
             "transactions": transactions,
@@ -173,6 +179,13 @@ impl Report {
             object["per_block"] = self.blocks.iter().map(details).collect();
         }
         object
+    }
+
+    /// How far apart the cores were: least, median and most.
+    fn round_trip(&self) -> Option<[f64; 3]> {
+        let mut trips = self.round_trips.clone();
+        trips.sort_by(f64::total_cmp);
+        Some([*trips.first()?, *trips.get(trips.len() / 2)?, *trips.last()?])
     }
 
     /// The named figures: plain revm's seconds over ours.

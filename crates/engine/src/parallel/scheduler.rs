@@ -101,6 +101,9 @@ pub struct Scheduler {
     executions: Vec<u8>,
     /// Which ran where everything below was committed.
     at_head: Vec<bool>,
+    /// Which ran on what the one before in either group left for good, as far as that can be told: not what ran ahead on
+    /// something stale before a chain was found.
+    in_step: Vec<[bool; 2]>,
     head: usize,
     next: usize,
     window: usize,
@@ -168,6 +171,7 @@ impl Scheduler {
             phases: vec![Phase::Waiting; transactions],
             executions: vec![0; transactions],
             at_head: vec![false; transactions],
+            in_step: vec![[false; 2]; transactions],
             head: 0,
             next: 0,
             window: WINDOW_PER_WORKER * workers.max(1),
@@ -316,18 +320,37 @@ impl Scheduler {
         self.groups.get(tx).is_some_and(|groups| self.chained.iter().any(|it| groups.contains(it)))
     }
 
-    /// Whether a transaction is better left until the one before it in its chain has run; it is noted then.
+    /// Whether a transaction is better left until the one before it in its chain has run, on what that one had to see; it
+    /// is noted then.
     fn waits_in_chain(&mut self, tx: usize) -> bool {
         let Some(before) = self.before.get(tx).copied() else { return false };
-        for (group, before) in self.groups[tx].iter().zip(before) {
+        for (place, before) in before.into_iter().enumerate() {
             let Some(before) = before.map(|before| before as usize) else { continue };
-            if !self.has_run(before) && self.chained.contains(group) {
+            if !self.ran_in_step(before, place) && self.chained.contains(&self.groups[tx][place]) {
                 self.phases[tx] = Phase::Blocked;
                 self.blocked.wait(tx, before);
                 return true;
             }
         }
         false
+    }
+
+    /// Whether the next one in that group can begin.
+    fn ran_in_step(&self, tx: usize, place: usize) -> bool {
+        self.phases[tx] == Phase::Committed || (self.has_run(tx) && self.in_step[tx][place])
+    }
+
+    /// In which of its groups a transaction that begins now follows what was left for good.
+    fn steps(&self, tx: usize) -> [bool; 2] {
+        if tx == self.head {
+            return [true; 2];
+        }
+        // Nothing that is running says what it depends on before a chain is found.
+        if self.chained.is_empty() {
+            return [false; 2];
+        }
+        let before = self.before[tx];
+        [0, 1].map(|place| before[place].is_none_or(|before| self.ran_in_step(before as usize, place)))
     }
 
     /// Whether [`Self::set_groups`] was called.
@@ -371,9 +394,17 @@ impl Scheduler {
         self.phases[tx] == Phase::Committed && !self.at_head[tx]
     }
 
+    /// A transaction that was handed out with others began when everything below was committed.
+    pub fn began_at_head(&mut self, tx: usize) {
+        debug_assert!(self.phases[tx] == Phase::Executing && tx == self.head);
+        self.at_head[tx] = true;
+        self.in_step[tx] = [true; 2];
+    }
+
     fn start(&mut self, tx: usize) -> Task {
         self.phases[tx] = Phase::Executing;
         self.at_head[tx] = tx == self.head;
+        self.in_step[tx] = self.steps(tx);
         let incarnation = self.executions(tx);
         self.executions[tx] += 1;
         Task::Execute { tx, incarnation, at_head: tx == self.head }
@@ -440,6 +471,7 @@ impl Scheduler {
         let incarnation = self.executions(self.head);
         self.executions[self.head] += 1;
         self.at_head[self.head] = true;
+        self.in_step[self.head] = [true; 2];
         incarnation
     }
 

@@ -257,7 +257,13 @@ impl<'s> Worker<'s> {
         } else {
             Ready::Fresh(ended)
         };
-        let finish = self.shared.scheduler().finish(tx);
+        let finish = {
+            let mut scheduler = self.shared.scheduler();
+            if mode == Mode::Final && scheduler.head() == tx {
+                scheduler.began_at_head(tx);
+            }
+            scheduler.finish(tx)
+        };
         match (finish, ready) {
             (Finish::Commit, ready) => self.commit_from(tx, Some(ready), line),
             (Finish::Publish, Ready::Kept(executed)) => self.publish(tx, executed, line),
