@@ -528,4 +528,20 @@ mod tests {
         }
         assert!(alone > 1_000 && several > 1_000, "{alone} {several}");
     }
+
+    #[test]
+    fn what_an_abandoned_block_left_is_forgotten() {
+        let cell = SlotCell::default();
+        cell.begin_with((1, U256::ZERO), Some(U256::ZERO), 0);
+        for position in [2, 4] {
+            cell.lock().publish(position, 0, U256::from(position));
+        }
+        cell.begin_with((2, U256::ONE), None, 0);
+        assert_eq!(cell.lock().view(5, 0), None);
+        for position in [1, 3] {
+            cell.lock().publish(position, 0, U256::from(position));
+        }
+        let seen = [2, 3, 4, 5].map(|position| cell.lock().at(position, 0).map(|view| view.value));
+        assert_eq!(seen, [1, 1, 3, 3].map(|value| Some(U256::from(value))));
+    }
 }
