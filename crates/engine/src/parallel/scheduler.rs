@@ -199,11 +199,6 @@ impl Scheduler {
         self.phases[tx]
     }
 
-    /// Whether a transaction is executed and not yet committed.
-    pub fn is_executed(&self, tx: usize) -> bool {
-        self.phases[tx] == Phase::Executed
-    }
-
     /// Those in `range` that are executed and not yet committed, the lowest first.
     pub fn executed(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
         let end = range.end.min(self.phases.len());
